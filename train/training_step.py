@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from edge.manifest import LITE, Manifest
 from train import checkpoint as checkpoints
-from train import clip_training, norm_statistics, processes, run_losses, starting_weights
+from train import clip_training, norm_statistics, processes, resumed_settings, run_losses, starting_weights
 from train.batches import network_inputs
 from train.checkpoint import Checkpoint, CheckpointError
 from train.clips.settings import ClipTraining
@@ -24,7 +24,7 @@ from train.networks import architectures
 from train.networks.imagenet_weights import is_motion, load_imagenet
 from train.networks.lite import LiteDetector
 from train.precision import autocast
-from train.train_settings import SEVERAL, LossWeights, TrainingPrecision, TrainSettings, several
+from train.train_settings import TrainingPrecision, TrainSettings
 
 EARLIER_DEFAULTS = {
     "architecture": LITE,
@@ -226,11 +226,7 @@ def resume(run: TrainingRun, saved: Checkpoint, settings: TrainSettings) -> None
     """Put `run` where the checkpoint left off. Raises CheckpointError where it is of another run."""
     if not saved.progress:
         raise CheckpointError(f"{saved.file}: holds no progress; start a new run without --resume")
-    before = {**EARLIER_DEFAULTS, **saved.settings}
-    now = asdict(settings)
-    del now["precision"]  # may change with the machine
-    changed = [key for key, value in now.items() if _place(key, before.get(key)) != _place(key, value)]
-    if changed:
+    if changed := resumed_settings.changed({**EARLIER_DEFAULTS, **saved.settings}, settings):
         raise CheckpointError(
             f"{saved.file}: --resume with another {', '.join(changed)} than before; leave these options out"
         )
@@ -243,17 +239,6 @@ def resume(run: TrainingRun, saved: Checkpoint, settings: TrainSettings) -> None
     run.samples = saved.progress["samples"]
     run.best = saved.progress["best"]
     run.worse = saved.progress.get("worse", 0)  # which earlier versions did not count
-
-
-def _place(key: str, value: Any) -> Any:
-    """A setting as it is compared: a file or folder by its resolved path."""
-    if key == "data":
-        return [Path(one).resolve() for one in several(value)]
-    if key in SEVERAL:
-        return several(value)
-    if key == "losses":
-        return {**asdict(LossWeights()), **(value or {})}  # earlier versions had fewer
-    return Path(value).resolve() if key in ("weights", "memory") and value else value
 
 
 def _seed(*numbers: int) -> int:

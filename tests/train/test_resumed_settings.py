@@ -1,0 +1,26 @@
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from train.resumed_settings import changed
+from train.train_settings import LossWeights, TrainSettings
+
+BEGAN = TrainSettings(("data",), weights="w.pt")
+
+
+def test_the_same_settings_spelt_another_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    now = replace(BEGAN, data=(str(tmp_path / "data"),), weights="./w.pt", precision="float32")
+    assert changed(asdict(BEGAN), now) == []
+
+
+def test_a_checkpoint_from_before_there_was_a_loss_of_whole_boxes() -> None:
+    before = asdict(BEGAN)
+    del before["losses"]["box"]
+    assert changed(before, BEGAN) == []
+    assert changed(before, replace(BEGAN, losses=LossWeights(box=1.0))) == ["losses"]
+
+
+def test_what_is_another_is_named() -> None:
+    assert changed(asdict(BEGAN), replace(BEGAN, seed=3, weights="other.pt")) == ["weights", "seed"]

@@ -1,0 +1,26 @@
+"""Whether a run is resumed with the settings that it began with. Shell: resolves paths."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from train.train_settings import SEVERAL, LossWeights, TrainSettings, several
+
+
+def changed(before: Mapping[str, Any], settings: TrainSettings) -> list[str]:
+    """The names of the settings that are others than `before`, as a checkpoint holds them; precision may change."""
+    now = asdict(settings)
+    del now["precision"]
+    return [key for key, value in now.items() if _place(key, before.get(key)) != _place(key, value)]
+
+
+def _place(key: str, value: Any) -> Any:
+    """A setting as it is compared: a file or folder by its resolved path."""
+    if key == "data":
+        return [Path(one).resolve() for one in several(value)]
+    if key in SEVERAL:
+        return several(value)
+    if key == "losses":
+        return {**asdict(LossWeights()), **(value or {})}  # earlier versions had fewer
+    return Path(value).resolve() if key in ("weights", "memory") and value else value
