@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from edge import boxes as box_ops
 from edge import letterbox
 from edge.detector import Detections
+from edge.engines import onnx_metadata
 from edge.inference import EngineError
 from edge.text import first_line
 
@@ -44,7 +45,13 @@ def opened(path: Path, person: int, least: float) -> Callable[[NDArray[np.uint8]
     from edge.engines.onnxruntime_session import failures
 
     try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        content = path.read_bytes()
+    except OSError as error:
+        raise EngineError(f"{path}: cannot be opened ({error.strerror}); give an ONNX file of a detector") from error
+    if fault := onnx_metadata.fault(content):  # such as weights in another file, which may be any
+        raise EngineError(f"{path}: {fault}")
+    try:
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     except failures() as error:
         raise EngineError(f"{path}: cannot be opened ({first_line(error)}); give an ONNX file of a detector") from error
     given = _input(session, path)

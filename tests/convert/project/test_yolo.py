@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from convert.project import yolo
@@ -84,10 +85,16 @@ def test_a_detector_of_others_in_frames_of_another_shape(tmp_path: Path) -> None
 
 def test_files_that_are_no_detector(tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("hello")
-    with pytest.raises(EngineError, match=r"text.onnx: cannot be opened \("):
+    with pytest.raises(EngineError, match=r"text.onnx: is not a complete ONNX file"):
         yolo.opened(tmp_path / "text.onnx", 0, 0.3)
     with pytest.raises(EngineError, match="cannot be opened"):
         yolo.opened(tmp_path / "none.onnx", 0, 0.3)
+    model = onnx.load(str(write_detector(tmp_path / "whole.onnx")))
+    for stored in model.graph.initializer:
+        stored.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(stored), stored.name))
+    onnx.save(model, str(tmp_path / "outside.onnx"), save_as_external_data=True, location="w.bin", size_threshold=0)
+    with pytest.raises(EngineError, match="keeps weights in another file"):
+        yolo.opened(tmp_path / "outside.onnx", 0, 0.3)
     with pytest.raises(EngineError, match=r"and one image \(1, 3, h, w\) is wanted"):
         yolo.opened(write_detector(tmp_path / "six.onnx", (1, 6, 64, 96)), 0, 0.3)
     free = yolo.opened(write_detector(tmp_path / "free.onnx", (1, 3, "h", "w")), 0, 0.3)
