@@ -39,14 +39,9 @@ def box_loss(size: Tensor, offset: Tensor, target: Tensor, shift: Tensor, weight
     `offset` is the predicted centre and `shift` the true one, both from the cell's corner: a cell beside the centre
     learns the box too, as a peak may lie there.
     """
-    low, high = (
-        torch.maximum(offset - size / 2, shift - target / 2),
-        torch.minimum(offset + size / 2, shift + target / 2),
-    )
-    left, right = (
-        torch.minimum(offset - size / 2, shift - target / 2),
-        torch.maximum(offset + size / 2, shift + target / 2),
-    )
+    ours, theirs = (offset - size / 2, offset + size / 2), (shift - target / 2, shift + target / 2)
+    low, high = torch.maximum(ours[0], theirs[0]), torch.minimum(ours[1], theirs[1])
+    left, right = torch.minimum(ours[0], theirs[0]), torch.maximum(ours[1], theirs[1])
     common, around = (high - low).clamp(min=0).prod(dim=1), (right - left).prod(dim=1).clamp(min=1e-6)
     union = (size.prod(dim=1) + target.prod(dim=1) - common).clamp(min=1e-6)
     lost = 2 - common / union - union / around
