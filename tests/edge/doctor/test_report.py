@@ -118,6 +118,7 @@ def test_without_its_broker_the_page_of_a_running_service_is_read(tmp_path: Path
     port = free_port()
     with Daemon(tmp_path, free_port(), {"door": camera.url}, f"{QUICK_EVENTS}[metrics]\nport = {port}\n") as daemon:
         daemon.wait_for_log("camera door: online")
+        daemon.wait_for_log("metrics: http://")  # with the first telemetry
         first, *lines = sample(load(daemon.config), seconds=0.2)
     assert first == "from the running service's page for Prometheus"
     assert any(line.startswith('korsal_camera_stalls_total{camera="door"') for line in lines)
