@@ -16,7 +16,7 @@ from edge.event_settings import EventSettings
 from edge.sources import Frame
 from edge.tubes import TubeBox
 from train.box_tables import Tube
-from train.evaluation.event_metrics import SAME_PERSON
+from train.evaluation.event_judgement import SAME_PERSON
 
 FPS = 25.0
 ROOM = 75  # frames that must follow a true tube for its `end` to be counted

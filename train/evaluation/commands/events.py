@@ -14,8 +14,8 @@ from train.evaluation import detection_file, start_scores
 from train.evaluation import options as shared
 from train.evaluation.detection_file import SavedDetections
 from train.evaluation.event_counts import EventCounts, as_table, best_start_scores, total
+from train.evaluation.event_judgement import Truth
 from train.evaluation.event_metrics import (
-    Truth,
     count_events,
     settings_at,
     settings_by_action,
