@@ -72,12 +72,10 @@ def by_names(videos: Sequence[VideoAnnotation]) -> HeldOut:
     A division is taken that leaves an action on both sides; folders and names that stand for actions do not.
     Where all names differ by a counter alone there is one scene, and nothing is held out.
     """
-    folders = [video.name.rpartition("/")[0] for video in videos]
-    stems = [COUNTERS.sub("", video.name) for video in videos]
-    for scenes in (folders, stems):
-        alone = len(set(scenes)) == len(scenes)
-        if not alone and _divides(videos, held := of_scenes(videos, scenes)):
-            return HeldOut(held)
+    told = next(_groupings(videos), None)
+    if told is not None:
+        return HeldOut(of_scenes(videos, told))
+    stems = _stems(videos)
     if len(set(stems)) == 1 and len(videos) > 1 and stems[0].rpartition("/")[2]:
         return HeldOut(
             (False,) * len(videos), f"all {len(videos)} videos show one scene, {stems[0]}, as their names tell"
@@ -86,6 +84,26 @@ def by_names(videos: Sequence[VideoAnnotation]) -> HeldOut:
     note = "" if named else "folders and names tell no scenes, so each video counts as a scene of its own"
     fifth = every_fifth(videos)
     return HeldOut(fifth if _covers(videos, fifth) else of_scenes(videos, [video.name for video in videos]), note)
+
+
+def told_by_names(videos: Sequence[VideoAnnotation]) -> tuple[str, ...]:
+    """The scene of each video as `by_names` divides them; its own name where folders and names tell none."""
+    told, stems = next(_groupings(videos), None), _stems(videos)
+    if told is not None:
+        return told
+    return stems if len(set(stems)) == 1 and stems[0].rpartition("/")[2] else tuple(video.name for video in videos)
+
+
+def _groupings(videos: Sequence[VideoAnnotation]) -> Iterator[tuple[str, ...]]:
+    """Scenes by folder, then by name without its counter, if these leave an action on both sides."""
+    for scenes in (tuple(video.name.rpartition("/")[0] for video in videos), _stems(videos)):
+        alone = len(set(scenes)) == len(scenes)
+        if not alone and _divides(videos, of_scenes(videos, scenes)):
+            yield scenes
+
+
+def _stems(videos: Sequence[VideoAnnotation]) -> tuple[str, ...]:
+    return tuple(COUNTERS.sub("", video.name) for video in videos)
 
 
 def every_fifth(videos: Sequence[VideoAnnotation]) -> tuple[bool, ...]:

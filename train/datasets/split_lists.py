@@ -75,11 +75,22 @@ def choice(videos: Sequence[VideoAnnotation], groups: Collection[str] = VALIDATI
     names = [scenes.UCF101_NAME.fullmatch(video.name) for video in videos]
     held = tuple(name is not None and name[1] in groups for name in names)
     if videos and all(names):
-        groups_of_ucf101 = [video.name.rpartition("_")[0] for video in videos]
-        return HeldOut(held if any(held) else scenes.of_scenes(videos, groups_of_ucf101))
+        return HeldOut(held if any(held) else scenes.of_scenes(videos, scene_names(videos)))
     if videos and all(HMDB_ENDING.search(video.name) for video in videos):
         return HeldOut(tuple(_whole_groups(videos)))
     return scenes.by_names(videos)
+
+
+def scene_names(videos: Sequence[VideoAnnotation]) -> tuple[str, ...]:
+    """The scene of each video: as its data set tells; else its group or film; else what folders and names tell."""
+    if any(video.scene is not None for video in videos):
+        return tuple(video.scene or video.name for video in videos)
+    names = [video.name for video in videos]
+    if names and all(map(scenes.UCF101_NAME.fullmatch, names)):
+        return tuple(name.rpartition("_")[0] for name in names)
+    if names and all(map(HMDB_ENDING.search, names)):
+        return tuple(map(group_of, names))
+    return scenes.told_by_names(videos)
 
 
 def group_of(name: str) -> str:
@@ -93,7 +104,7 @@ def _whole_groups(videos: Sequence[VideoAnnotation]) -> list[bool]:
 
     From the largest group to the smallest, one is held out as soon as that leaves enough of all its classes.
     """
-    groups = [group_of(video.name) for video in videos]
+    groups = scene_names(videos)
     size = Counter(groups)
     seen: Counter[int] = Counter()
     out: Counter[int] = Counter()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 HOUR = 3600.0  # seconds
+COLUMNS = ("actions", "recall", "delay s", "events", "precision", "alarms", "alarms/h", "above/h")
 BETA = 0.5  # of the F-score by which start scores are chosen: precision weighs more than recall
 
 
@@ -97,14 +98,14 @@ def as_table(rows: Sequence[tuple[str, EventCounts]]) -> str:
     """One line for each of the named counts, under a head."""
     first = rows[0][1]
     head = f"watched {first.seconds / HOUR:.2f} h, of which {first.idle_seconds / HOUR:.2f} h without any action"
-    names = ("actions", "recall", "delay s", "events", "precision", "alarms", "alarms/h", "above/h")
     width = max(len("start score"), *(len(name) for name, _ in rows))
-    lines = [f"{'start score':{width}}" + "".join(f"{name:>10}" for name in names)]
-    lines += [f"{name:{width}}" + "".join(f"{cell:>10}" for cell in _cells(counts)) for name, counts in rows]
+    lines = [f"{'start score':{width}}" + "".join(f"{name:>10}" for name in COLUMNS)]
+    lines += [f"{name:{width}}" + "".join(f"{cell:>10}" for cell in cells(counts)) for name, counts in rows]
     return "\n".join([head, *lines])
 
 
-def _cells(counts: EventCounts) -> tuple[str, ...]:
+def cells(counts: EventCounts) -> tuple[str, ...]:
+    """The counts as text, one for each of COLUMNS."""
     return (
         f"{counts.actions}",
         _known("{:.1f} %", 100 * counts.recall),

@@ -76,10 +76,10 @@ def training_curves(csv_path: Path, png_path: Path) -> None:
     The first column is the horizontal axis; cells may be empty, as validation is rarer than a step. Columns of the
     learning rate and of times are left out.
     """
-    columns = _columns(csv_path)
+    columns = logged_columns(csv_path)
     axis = next(iter(columns))
     left = [name for name in columns if "loss" in name.split("_")]
-    right = [name for name in columns if name not in (axis, *left) and not _is_bookkeeping(name)]
+    right = [name for name in columns if name not in (axis, *left) and not is_bookkeeping(name)]
     figure = _new_figure(12 + (len(right) > COLOURS) * 2 * -(-len(right) // LINES_BESIDE), 4.5)
     panels = figure.subplots(1, 2)
     for panel, names in zip(panels, (left, right), strict=True):
@@ -126,12 +126,13 @@ def _draw(axes: "Axes", columns: Mapping[str, NDArray[np.float64]], axis: str, n
         axes.legend()
 
 
-def _is_bookkeeping(name: str) -> bool:
+def is_bookkeeping(name: str) -> bool:
+    """Whether a column of such a log is neither a loss nor a score."""
     return not {"rate", "seconds", "time", "epoch", "step", "samples"}.isdisjoint(name.split("_"))
 
 
-def _columns(csv_path: Path) -> dict[str, NDArray[np.float64]]:
-    """The columns of a CSV file that hold numbers; nan where a cell is empty."""
+def logged_columns(csv_path: Path) -> dict[str, NDArray[np.float64]]:
+    """The columns of the log of a training run, by name; nan where a cell is empty. Raises PlotError."""
     try:
         with csv_path.open(encoding="utf-8-sig", newline="") as lines:
             rows = list(csv.DictReader(lines))

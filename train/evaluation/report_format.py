@@ -61,11 +61,11 @@ def as_json(scores: Report, circumstances: Mapping[str, Any]) -> dict[str, Any]:
     }
     return {
         "protocol": protocol,
-        "frame_map": {"0.5": _percent(scores.frame_map)},
-        "linked_frame_map": {"0.5": _percent(scores.linked_frame_map)},
-        "video_map": {key: _percent(value) for key, value in scores.video_map.items()},
+        "frame_map": {"0.5": as_percent(scores.frame_map)},
+        "linked_frame_map": {"0.5": as_percent(scores.linked_frame_map)},
+        "video_map": {key: as_percent(value) for key, value in scores.video_map.items()},
         "mean": _point(scores.mean_point),
-        "errors": {name: _percent(share) for name, share in scores.mean_errors.items()},
+        "errors": {name: as_percent(share) for name, share in scores.mean_errors.items()},
         "per_class": {one.label: _class(one) for one in scores.classes},
         "confusion": {"score": scores.confusion_score, "matrix": scores.confusion.tolist()},
     }
@@ -104,9 +104,9 @@ def _cell(value: float, width: int, scale: float = 100, digits: int = 1) -> str:
 
 def _class(one: ClassReport) -> dict[str, Any]:
     return {
-        "frame_ap": {"0.5": _percent(one.frame_ap)},
-        "linked_frame_ap": {"0.5": _percent(one.linked_frame_ap)},
-        "video_ap": {key: _percent(value) for key, value in one.video_ap.items()},
+        "frame_ap": {"0.5": as_percent(one.frame_ap)},
+        "linked_frame_ap": {"0.5": as_percent(one.linked_frame_ap)},
+        "video_ap": {key: as_percent(value) for key, value in one.video_ap.items()},
         **_point(one.point),
         "errors": _errors(one.errors),
         "boxes": one.boxes,
@@ -115,18 +115,19 @@ def _class(one: ClassReport) -> dict[str, Any]:
 
 
 def _errors(errors: ErrorShares) -> dict[str, Any]:
-    shares = {name: _percent(getattr(errors, name)) for name in (*CAUSES, "missed")}
+    shares = {name: as_percent(getattr(errors, name)) for name in (*CAUSES, "missed")}
     return {**shares, "counts": dict(zip(CAUSES, errors.counts, strict=True))}
 
 
 def _point(point: OperatingPoint) -> dict[str, float | None]:
     return {
-        "precision": _percent(point.precision),
-        "recall": _percent(point.recall),
-        "f1": _percent(point.f1),
+        "precision": as_percent(point.precision),
+        "recall": as_percent(point.recall),
+        "f1": as_percent(point.f1),
         "threshold": None if np.isnan(point.threshold) else round(point.threshold, 4),
     }
 
 
-def _percent(value: float) -> float | None:
+def as_percent(value: float) -> float | None:
+    """A share, 0..1, in percent as reports have it; None where it is not known."""
     return None if np.isnan(value) else round(100 * value, 2)

@@ -59,6 +59,16 @@ class SplitReport:
     shared: SharedLabels  # the actions that count, and which are left out
 
 
+@dataclass(frozen=True, eq=False)
+class SplitTables:
+    """The scored videos of a split, whose tubes and tables hold the labels that are `shared`, by their numbers."""
+
+    videos: tuple[VideoAnnotation, ...]
+    videos_of_split: int
+    whole: SplitResult
+    shared: SharedLabels
+
+
 def score(options: ScoreOptions) -> tuple[SplitReport, ...]:
     """Score each split. Raises ScoreError, AnnotationError, ColumnError, EvaluationError, ExternalFormatError."""
     given = max(len(options.detections), len(options.tubes))
@@ -100,14 +110,29 @@ def video_index(videos: Sequence[VideoAnnotation], labels: Sequence[str]) -> Vid
 
 
 def _split_report(data: DataSet, detections: Path | None, tubes: Path | None, options: ScoreOptions) -> SplitReport:
-    every = of_split(data, options.split)
+    one = split_tables(data, detections, tubes, options.split, options.partial)
+    return SplitReport(
+        f"{data.title}, {options.split}",
+        len(one.videos),
+        one.videos_of_split,
+        score_split(one.whole, one.shared.labels, options.protocol),
+        not_annotated(one.videos),
+        one.shared,
+    )
+
+
+def split_tables(
+    data: DataSet, detections: Path | None, tubes: Path | None, split: Split, partial: bool = False
+) -> SplitTables:
+    """What the files hold of a split, beside its ground truth. Raises as `score` does."""
+    every = of_split(data, split)
     found = load_detections(detections, every, data.labels) if detections else None
     linked = load_tubes(tubes, every, data.labels) if tubes else None
     videos, files = every, []
     for path, saved in ((detections, found), (tubes, linked)):
         if path is not None and saved is not None:
             files.append((path, saved.label_names))
-            videos = _present(path, saved.video_names, videos, options.partial)
+            videos = _present(path, saved.video_names, videos, partial)
     shared = _shared(files, data)
     videos = shared.of(videos)
     names = [video.name for video in videos]
@@ -129,14 +154,7 @@ def _split_report(data: DataSet, detections: Path | None, tubes: Path | None, op
             replace(tube, video=place) for place, tubes in enumerate(true) for tube in tubes_in(tubes, annotated[place])
         ),
     )
-    return SplitReport(
-        f"{data.title}, {options.split}",
-        len(videos),
-        len(every),
-        score_split(whole, shared.labels, options.protocol),
-        not_annotated(videos),
-        shared,
-    )
+    return SplitTables(videos, len(every), whole, shared)
 
 
 def _boxes_in_annotated_frames(table: FrameBoxes, annotated: Sequence[AnnotatedFrames]) -> FrameBoxes:
