@@ -1,4 +1,4 @@
-"""`korsal-train new`, `propose`, `run` and `deploy`: reads the command line and runs the command."""
+"""`korsal-train new`, `propose`, `run`, `report` and `deploy`: reads the command line and runs the command."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
-from convert.project import deploy, folders, propose, run, steps
+from convert.project import deploy, folders, propose, reporting, run, run_folders, steps
 from convert.project.deploy import DeployError
 from convert.project.propose import LEAST_SCORE, ProposeOptions
 from convert.project.run import RunOptions
@@ -18,9 +18,15 @@ from edge.terminal import progress
 from edge.terminal.arguments import Parser, fraction, whole_number
 from train.datasets import actions_file
 from train.datasets.annotation_records import AnnotationError
+from train.evaluation.columns import ColumnError
+from train.evaluation.scoring import ScoreError
+from train.evaluation.splits import EvaluationError
 from train.open_model import ModelError
 
-ERRORS = (AnnotationError, AssetError, CaptureError, DeployError, EngineError, MissingPackageError, ModelError)
+ERRORS = (
+    *(AnnotationError, AssetError, CaptureError, ColumnError, DeployError, EngineError, EvaluationError),
+    *(MissingPackageError, ModelError, ScoreError),
+)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -70,6 +76,17 @@ def _run(options: argparse.Namespace) -> int:
     return run.run(folders.read(options.project), wanted)
 
 
+def _report(options: argparse.Namespace) -> int:
+    project = folders.read(options.project)
+    folder = run_folders.one_of(project, options.run)
+    print(progress.file_summary(reporting.report(project, folder)))
+    if folder.state.finished:
+        print(progress.next_step("korsal-train", "deploy", project.folder, "root@DEVICE"))
+    else:
+        print(progress.next_step("korsal-train", "run", project.folder))
+    return 0
+
+
 def _deploy(options: argparse.Namespace) -> int:
     project = folders.read(options.project)
     print(deploy.deploy(project, options.host, options.folder), flush=True)
@@ -84,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_new(_added(commands, "new", _new, "begin a project folder; what is there stays"))
     _add_propose(_added(commands, "propose", _propose, "find people in the videos, for CVAT: to correct, not to draw"))
     _add_run(_added(commands, "run", _run, "teach: train, choose, score, export, INT8; goes on where it was stopped"))
+    _add_report(_added(commands, "report", _report, "write report.html of a run anew: figures, pictures, what to film"))
     _add_deploy(_added(commands, "deploy", _deploy, "bring the model to a device, or print what to put there"))
     return parser
 
@@ -127,6 +145,10 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add("--device", choices=("auto", "cuda", "cpu"), default="auto", help="default: a GPU where there is one")
     add("--workers", type=whole_number(0), default=1, help="processes that prepare samples; default: 1")
     add("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="of the training")
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--run", metavar="NUMBER", help="as 002; default: the last one that has learned something")
 
 
 def _add_deploy(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from convert.project import run_folders, steps
+from convert.project import reporting, run_folders, steps
 from convert.project.folders import Project
 from convert.project.run_folders import RunFolder
 from convert.project.steps import CONVERT, EVALUATE, TRAIN, RunPlan, RunStep
@@ -53,7 +53,7 @@ def run(project: Project, options: RunOptions) -> int:
     folder = _folder(project, options)
     if folder.state.finished:
         print(f"{folder.path}: nothing has changed since it was taught; --again teaches it anew")
-        _print_end(project, _plan(project, folder, data, options, licence))
+        _end(project, _plan(project, folder, data, options, licence), folder)
         return 0
     return _go(project, _plan(project, folder, data, options, licence), folder)
 
@@ -121,8 +121,7 @@ def _go(project: Project, plan: RunPlan, folder: RunFolder) -> int:
             print(progress.next_step(TRAIN, "run", project.folder))
             return status
         folder = folder.with_done(step.name)
-    folder.with_all_done()
-    _print_end(project, plan)
+    _end(project, plan, folder.with_all_done())
     return 0
 
 
@@ -173,7 +172,11 @@ def _shown(program: str, words: Sequence[str]) -> str:
     return shlex.join([program, *few])
 
 
-def _print_end(project: Project, plan: RunPlan) -> None:
+def _end(project: Project, plan: RunPlan, folder: RunFolder) -> None:
+    """The report, unless there is one, and what was made."""
+    if not (folder.path / reporting.NAME).exists():
+        reporting.report(project, folder)
+    print(progress.file_summary(folder.path / reporting.NAME))
     for path in model_files(plan.model):
         print(progress.file_summary(path))
     print(progress.next_step(TRAIN, "deploy", project.folder, "root@DEVICE"))

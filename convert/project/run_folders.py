@@ -71,6 +71,17 @@ def all_runs(project: Project) -> list[RunFolder]:
     return found
 
 
+def one_of(project: Project, number: str | None) -> RunFolder:
+    """The run of that number; None: the last one in which something was learned. Raises AnnotationError."""
+    known = [one for one in all_runs(project) if one.state.done]
+    if number is not None:
+        known = [one for one in known if one.path.name == number]
+    if not known:
+        which = "no run that has learned something" if number is None else f"no run {number} that has learned something"
+        raise AnnotationError(f"{project.runs}: holds {which}; korsal-train run {project.folder} makes one")
+    return known[-1]
+
+
 def begin(project: Project, mark: str, options: Mapping[str, object]) -> RunFolder:
     """A new folder, after all that are there. Raises AnnotationError."""
     numbers = [int(path.name) for path in project.runs.glob("*") if path.name.isdecimal()]

@@ -11,6 +11,7 @@ TRAIN, EVALUATE, CONVERT = "korsal-train", "korsal-evaluate", "korsal-convert"
 SAMPLES = 3_000
 VALIDATIONS = 6  # in a run
 PATIENCE = 3  # of them without a better score
+SCORES, START_SCORES = "scores.json", "start_scores.json"  # files in the folder of a run
 LEARNING_RATE = 1e-3  # of a network that has seen actions; from ImageNet alone that of korsal-train
 
 
@@ -55,6 +56,11 @@ class RunStep:
     makes: Path
 
 
+def detections(split: str) -> str:
+    """The file of what was found in the videos of a split, in the folder of a run."""
+    return f"{split}.npz"
+
+
 def file_name(name: str) -> str:
     """The name of a model as that of a file."""
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "model"
@@ -89,7 +95,7 @@ def _export(plan: RunPlan, known: Sequence[object]) -> RunStep:
 def _chosen_by_validation(plan: RunPlan) -> Iterator[RunStep]:
     """What needs videos that were not learned from: start scores, and how good the model is."""
     data = ["--data", plan.folder, "--split", "validation"]
-    found, quiet, chosen = (plan.run / name for name in ("validation.npz", "quiet.npz", "start_scores.json"))
+    found, quiet, chosen = (plan.run / name for name in (detections("validation"), "quiet.npz", START_SCORES))
     words = ["detect", plan.model, *data, "-o", found]
     yield _step("detect", "look at the held-out scenes", EVALUATE, words, found)
     if plan.quiet:
@@ -97,7 +103,11 @@ def _chosen_by_validation(plan: RunPlan) -> Iterator[RunStep]:
         yield _step("quiet", "look where nothing happens", EVALUATE, words, quiet)
     words = ["events", found, *data, "--choose", chosen, *(["--quiet", quiet] if plan.quiet else [])]
     yield _step("choose", "choose the scores at which events begin", EVALUATE, words, chosen)
-    report, split = plan.run / "scores.json", "test" if plan.tested else "validation"
+    split = "test" if plan.tested else "validation"
+    report = plan.run / SCORES
+    if plan.tested:
+        words = ["detect", plan.model, "--data", plan.folder, "--split", split, "-o", plan.run / detections(split)]
+        yield _step("detect-test", "look at the videos to test on", EVALUATE, words, plan.run / detections(split))
     words = [plan.model, "--data", plan.folder, "--split", split, "--json", report, "--plots", plan.run / "plots"]
     yield _step("score", f"score the {split} videos", EVALUATE, words, report)
     yield _export(plan, ["--scores", report, "--start-scores", chosen])

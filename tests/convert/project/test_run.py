@@ -1,8 +1,10 @@
 """`korsal-train run`: the whole way with tiny videos, interrupted and gone on with, repeated and begun anew."""
 
+import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -48,12 +50,27 @@ def test_the_whole_way(tmp_path: Path, capsys: pytest.CaptureFixture[str], monke
     assert (manifest.name, manifest.labels, manifest.input_size) == ("mine", ACTIONS, (128, 96))
     assert manifest.training["scores"]["protocol"]["videos"] == 3
     assert manifest.start_scores == start_scores.load(folder / "start_scores.json")
+    _assert_report(folder)
 
     assert main(["run", str(project), *WORDS]) == 0
     assert f"{folder}: nothing has changed since it was taught; --again teaches it anew" in capsys.readouterr().out
     add_video(project, "yard/Surf_9", 1, seed=7)
     options = RunOptions(samples=32, int8=False)
     assert run._folder(folders.read(project), options).path.name == "002"
+
+
+def _assert_report(folder: Path) -> None:
+    """It has the figures of the model itself, which those of the saved detections equal."""
+    text = (folder / "report.html").read_text()
+    scores = _scores(folder)
+    assert f"<strong>{scores['frame_map']['0.5']:.2f}</strong>" in text
+    for label in ACTIONS:
+        assert f">{label}</th><td>{scores['per_class'][label]['frame_ap']['0.5']:.2f}</td>" in text
+    assert 'class="warning"' not in text
+
+
+def _scores(folder: Path) -> Any:
+    return json.loads((folder / "scores.json").read_text())
 
 
 def test_what_is_wrong_stops_it_before_anything_is_taught(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

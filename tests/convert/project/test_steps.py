@@ -48,6 +48,8 @@ def test_what_is_kept_for_the_end_is_what_is_scored() -> None:
     assert words(PLAN, "score")[3:5] == ["--split", "validation"]
     assert words(replace(PLAN, tested=True), "score")[3:5] == ["--split", "test"]
     assert words(replace(PLAN, tested=True), "choose")[4:6] == ["--split", "validation"]  # never tuned on tests
+    assert words(replace(PLAN, tested=True), "detect-test")[-2:] == ["-o", "mine/runs/001/test.npz"]
+    assert "detect-test" not in names(PLAN)
 
 
 def test_the_licence_of_the_weights_holds_for_the_model() -> None:
