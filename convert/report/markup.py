@@ -15,10 +15,10 @@ class Html:
     text: str
 
 
-Content = str | Html
+Markup = str | Html
 
 
-def tag(name: str, /, *content: Content, **attributes: str) -> Html:
+def tag(name: str, /, *content: Markup, **attributes: str) -> Html:
     """One element; text and the values of attributes are escaped. `class_` stands for class, `_` in a name for `-`."""
     given = "".join(f' {key.rstrip("_").replace("_", "-")}="{_escaped(value)}"' for key, value in attributes.items())
     if name in VOID:
@@ -26,7 +26,7 @@ def tag(name: str, /, *content: Content, **attributes: str) -> Html:
     return Html(f"<{name}{given}>{joined(*content).text}</{name}>")
 
 
-def joined(*content: Content) -> Html:
+def joined(*content: Markup) -> Html:
     """Parts one after the other."""
     return Html("".join(one.text if isinstance(one, Html) else _escaped(one) for one in content))
 
@@ -35,7 +35,7 @@ def _escaped(text: str) -> str:
     return escape(sanitized(text.encode(errors="replace").decode()), quote=True)
 
 
-def table(head: tuple[str, ...], rows: list[tuple[Content, ...]], words: int = 1) -> Html:
+def table(head: tuple[str, ...], rows: list[tuple[Markup, ...]], words: int = 1) -> Html:
     """A table that scrolls by itself where the screen is narrow; its first `words` columns are no numbers."""
     kinds = [{"class_": "words"} if place < words else {} for place in range(len(head))]
     top = tag("thead", tag("tr", *(tag("th", one, scope="col", **kind) for one, kind in zip(head, kinds, strict=True))))

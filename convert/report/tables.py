@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from convert.report.incidents import MissedAction
-from convert.report.markup import Content, Html, joined, table, tag
+from convert.report.markup import Html, Markup, joined, table, tag
 from convert.report.results import ClassScenes, Scores
 from train.evaluation.bootstrap import LEVEL, Interval
 from train.evaluation.event_counts import COLUMNS, cells, total
@@ -18,7 +18,7 @@ def classes(scores: Scores) -> Html:
     """Each class and the mean: figures as korsal-evaluate wrote them, and the interval of frame-AP."""
     averages = ("frame-AP 0.5", f"{LEVEL} % interval", "linked", "video-AP 0.5", "video-AP 0.5:0.95")
     head = ("action", *averages, "precision", "recall", "F1", "boxes", "tubes")
-    rows: list[tuple[Content, ...]] = []
+    rows: list[tuple[Markup, ...]] = []
     for label, interval in zip(scores.report.labels, scores.intervals, strict=True):
         one = scores.document["per_class"][label]
         aps = (one["frame_ap"], one["linked_frame_ap"], one["video_ap"])
@@ -51,7 +51,7 @@ def interval(of: Interval) -> str:
 
 def events(scores: Scores) -> Html:
     """Each action at its start score, and all, as `korsal-evaluate events --start-scores` prints them."""
-    rows: list[tuple[Content, ...]] = [
+    rows: list[tuple[Markup, ...]] = [
         (f"{label} {start:g}", *cells(counts))
         for label, start, counts in zip(scores.report.labels, scores.start_scores, scores.events, strict=True)
     ]
@@ -60,7 +60,7 @@ def events(scores: Scores) -> Html:
 
 def late(shown: Sequence[MissedAction], scores: Scores) -> Html:
     """Actions that were reported late or never, and where they are."""
-    rows: list[tuple[Content, ...]] = [
+    rows: list[tuple[Markup, ...]] = [
         (one.action, scores.scene_of[one.video], place(one.video, one.seconds), f"{one.lasts:.1f} s", _fate(one))
         for one in shown[:MOST_ROWS]
     ]
@@ -83,7 +83,7 @@ def place(video: str, seconds: float) -> str:
 def confusion(scores: Scores) -> Html:
     """Boxes by true (row) and predicted class, coloured by their share of the row."""
     names = (*scores.report.labels, "nothing")
-    rows: list[tuple[Content, ...]] = []
+    rows: list[tuple[Markup, ...]] = []
     for name, counts in zip(names, scores.report.confusion.tolist(), strict=True):
         whole = max(sum(counts), 1)
         rows.append((name, *(_cell(count, count / whole) for count in counts)))
@@ -96,7 +96,7 @@ def _cell(count: int, share: float) -> Html:
 
 def scenes(shown: Mapping[str, ClassScenes], few: int) -> Html:
     """In how many scenes each action is; those of few are marked."""
-    rows: list[tuple[Content, ...]] = [
+    rows: list[tuple[Markup, ...]] = [
         (
             label,
             f"{one.learned_scenes}{' – few' if one.learned_scenes < few else ''}",

@@ -24,9 +24,12 @@ ACTION = "action"  # the attribute that names the action, where there is one
 REMEDY = "export each task by itself, as CVAT for video 1.1"
 NOTHING = ("", "none", "__undefined__")
 DEEPEST = 32  # tags within one another
-MOST_POINTS = 100_000  # of one polygon
 EXTENT = ("size", "start_frame", "stop_frame")  # fields that define which frames were annotated
 ABSOLUTE = re.compile(r"[\\/]|[A-Za-z]:[\\/]")  # the beginning of such a path, of Linux or of Windows
+
+
+class _DrawingError(ValueError):
+    """A track that is drawn as something else than boxes; the message names track, frame and cure."""
 
 
 @dataclass(eq=False)
@@ -108,8 +111,8 @@ def read_cvat(path: Path) -> NamedVideo:
 
     The video's name is the file's `source`, of an absolute path its last part; without one the file's own name.
     A box's label is its attribute `action`, else its track's label. A box that is `outside` ends a tube; one that is
-    `occluded` is there. Between boxes of a track that are not next to each other frames are interpolated. Of a polygon,
-    a mask, an ellipse or a turned box the upright box around it is taken.
+    `occluded` is there. Between boxes of a track that are not next to each other frames are interpolated. Of a
+    mask, an ellipse or a turned box the upright box around it is taken.
     """
     reader = _Reader()
     try:
@@ -123,6 +126,8 @@ def read_cvat(path: Path) -> NamedVideo:
         name = _name(source) if source else without_suffix(to_nfc(stem))
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}); {REMEDY}") from error
+    except _DrawingError as error:
+        raise AnnotationError(f"{path}: {error}, and export it again") from error
     except (expat.ExpatError, ValueError, LookupError, OverflowError) as error:
         raise AnnotationError(f"{path}: not CVAT for video 1.1 ({reason(error)}); {REMEDY}") from error
     size = (width, height) if width > 0 and height > 0 else None
@@ -170,7 +175,12 @@ def _refuse(*_: object) -> None:
 def _boxes(shape: str, given: Mapping[str, str], label: str, track: int) -> list[Box]:
     """The box of a shape of a track, none of what is no shape. ValueError where a shape has no box."""
     if shape in _BOXLESS:
-        raise ValueError(f"track {track}, {label}, is drawn as {shape}: draw it as boxes, polygons, ellipses or masks")
+        why = "between keyframes CVAT moves a polygon otherwise than the box around it" if shape == "polygon" else ""
+        raise _DrawingError(
+            f"track {track}, {label}, is drawn as {shape} in CVAT's frame {given.get('frame', '?')}"
+            + f" ({why})" * bool(why)
+            + "; draw that track anew as boxes, CVAT's rectangles"
+        )
     if shape not in _SHAPES:
         return []
     corners, frame = _SHAPES[shape](given), int(given["frame"])
@@ -195,16 +205,6 @@ def _of_ellipse(given: Mapping[str, str]) -> Corners:
     return _around((x, y), (2 * np.hypot(across * along, up * athwart), 2 * np.hypot(across * athwart, up * along)))
 
 
-def _of_polygon(given: Mapping[str, str]) -> Corners:
-    if given["points"].count(";") >= MOST_POINTS:
-        raise ValueError(f"a polygon has more than {MOST_POINTS:,} points")
-    points = [[float(number) for number in point.split(",")] for point in given["points"].split(";")]
-    if any(len(point) != 2 for point in points):
-        raise ValueError("a polygon holds a point that is no x,y")
-    x, y = zip(*points, strict=True)
-    return min(x), min(y), max(x), max(y)
-
-
 def _of_mask(given: Mapping[str, str]) -> Corners:
     left, top, width, height = (float(given[name]) for name in ("left", "top", "width", "height"))
     return left, top, left + width, top + height
@@ -223,10 +223,9 @@ def _around(middle: tuple[float, float], size: tuple[float, float]) -> Corners:
 _SHAPES: Mapping[str, Callable[[Mapping[str, str]], Corners]] = {
     "box": _of_box,
     "ellipse": _of_ellipse,
-    "polygon": _of_polygon,
     "mask": _of_mask,
 }
-_BOXLESS = ("points", "polyline", "skeleton", "cuboid")
+_BOXLESS = ("polygon", "points", "polyline", "skeleton", "cuboid")
 
 
 def _in_order(number: int, track: _Track) -> list[Box]:
