@@ -11,6 +11,8 @@ MODELOPT = (
 )
 _REMEDIES = {  # by module: what people call it, and what brings it; all others come with korsal-edge
     "ai_edge_litert": ("ai-edge-litert", "pip install 'korsal-edge[movinet]'"),
+    "aiohttp": ("aiohttp", "pip install 'korsal-edge[web]'"),
+    "argon2": ("argon2-cffi", "pip install 'korsal-edge[web]'"),
     "av": ("PyAV", "pip install 'korsal-edge[clips]'"),
     "cv2": ("OpenCV", "pip install 'korsal-edge[cpu]', or on a Jetson take JetPack's own"),
     "distributed": ("Dask's distributed", "pip install 'korsal-edge[dask]', on all machines of the cluster"),

@@ -11,12 +11,13 @@ from typing import Any
 
 from edge import __version__
 from edge.cameras.video_file import CaptureError
-from edge.commands import bench, check, demo, history_options, models, record_options, replay, use_model
+from edge.commands import bench, check, demo, history_options, models, record_options, replay, use_model, web_password
 from edge.commands.demo_broker import DemoError
 from edge.commands.events import EventsError
 from edge.commands.index import IndexingError
 from edge.commands.record import RecordError
 from edge.commands.replay import ReplayError
+from edge.commands.web_password import WebPasswordError
 from edge.config import config_file as config
 from edge.config.config_file import ConfigError
 from edge.doctor import doctor, report
@@ -54,6 +55,7 @@ ERRORS = (
     SourceError,
     StoreError,
     VideoError,
+    WebPasswordError,
     WorkerProcessError,
 )
 INDEX = "find the actions in video files, as fast as it goes, and keep them in the event store"
@@ -102,6 +104,10 @@ def _models(options: argparse.Namespace) -> int:
     for line in use_model.use(options.config or doctor.default_config(), options.use):
         print(line)
     return 0
+
+
+def _web_password(options: argparse.Namespace) -> int:
+    return web_password.web_password(options.file)
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -171,6 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_bench(commands)
     _add_demo(commands)
     history_options.add_events(_add(commands, "events", history_options.events, EVENTS))
+    _add_web_password(commands)
     record_options.add_record(_add(commands, "record", _record, record_options.RECORD))
     history_options.add_index(_add(commands, "index", _index, INDEX))
     return parser
@@ -197,6 +204,11 @@ def _add_models(commands: Any) -> None:
         "--config", type=Path, default=installed, help=f"list the files of its model; default: {usual}"
     )
     command.add_argument("--use", type=Path, metavar="FILE", help="write this model's path into that configuration")
+
+
+def _add_web_password(commands: Any) -> None:
+    command = _add(commands, "web-password", _web_password, "ask for the live page's password and write its hash")
+    command.add_argument("file", type=Path, metavar="FILE", help="to be named as password_file in [web]")
 
 
 def _add_doctor(commands: Any) -> None:

@@ -1,17 +1,14 @@
 """`korsal-edge events`: lists what the event store holds, and copies pictures and clips out of it."""
 
 import argparse
-import csv
 import json
 import os
 import re
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from edge import files
 from edge.cameras.video_file import CaptureError
@@ -21,14 +18,11 @@ from edge.doctor import doctor
 from edge.history import search
 from edge.history.clip_writer import cut_from_video
 from edge.history.encoder import EncoderError
+from edge.history.event_listing import as_json, csv_text, points_json
 from edge.history.event_store import store_path
 from edge.history.search import EventFilter, FoundEvent
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-CSV_COLUMNS = (
-    *("event_id", "camera", "action", "top_score", "started", "ended", "duration", "zones", "reason_ended"),
-    *("video", "picture", "clip"),
-)
 
 
 class EventsError(Exception):
@@ -70,7 +64,7 @@ def list_events(store: Path, wanted: EventFilter, form: str | None) -> int:
     """Print the events that fit; `form`: json (a line each), csv, or None for a table. Raises StoreError."""
     found = search.find(store, wanted)
     if form == "csv":
-        _print_csv(found)
+        print(csv_text(map(as_json, found)), end="")
     elif form == "json":
         for event in found:
             print(json.dumps(as_json(event), ensure_ascii=False))
@@ -89,20 +83,13 @@ def show_event(store: Path, event_id: str, form: str | None, extracts: Extracts)
     if extracts.clip is not None:
         _copy_clip(event, extracts.clip)
     if form == "json":
-        points = [[round(one.seconds, 3), one.frame_index, *(round(side, 5) for side in one.box), round(one.score, 4),
-                   one.observed] for one in search.tube(store, event)]  # fmt: skip
+        points = points_json(search.tube(store, event))
         print(json.dumps({**as_json(event), "points": points}, ensure_ascii=False))
     elif form == "csv":
-        _print_csv([event])
+        print(csv_text([as_json(event)]), end="")
     elif extracts == Extracts():
         print(event_line(event))
     return 0
-
-
-def as_json(event: FoundEvent) -> dict[str, Any]:
-    """The event's last message, and where its picture and clip are."""
-    files_of = {"video": event.video, "picture": event.picture, "clip": event.clip}
-    return {**event.payload, **{key: None if path is None else str(path) for key, path in files_of.items()}}
 
 
 def event_line(event: FoundEvent) -> str:
@@ -147,14 +134,6 @@ def _when(event: FoundEvent) -> str:
         return started.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ")
     minutes, seconds = divmod(started.timestamp(), 60)
     return f"{int(minutes // 60):13}:{int(minutes % 60):02}:{int(seconds):02} "
-
-
-def _print_csv(events: Sequence[FoundEvent]) -> None:
-    writer = csv.DictWriter(sys.stdout, CSV_COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for event in events:
-        row = as_json(event)
-        writer.writerow({**row, "zones": " ".join(row.get("zones") or ())})
 
 
 def _copy_clip(event: FoundEvent, target: Path) -> None:

@@ -36,6 +36,9 @@ FILE_KEYS = (
     ("mqtt", "tls", "ca"),
     ("mqtt", "tls", "cert"),
     ("mqtt", "tls", "key"),
+    ("web", "password_file"),
+    ("web", "cert"),
+    ("web", "key"),
 )
 FOLDER_KEY = ("outbox", "directory")  # created if it does not exist
 

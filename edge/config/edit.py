@@ -75,7 +75,7 @@ def redacted(config: Config) -> dict[str, Any]:
     tables: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)
     for name, camera in config.cameras.items():
         tables["cameras"][name]["source"] = camera.to_source().redacted
-    for table in (tables["mqtt"], tables["mqtt"].get("tls", {})):
+    for table in (tables["mqtt"], tables["mqtt"].get("tls", {}), tables["web"]):
         for key in SECRET_KEYS.intersection(table):
             del table[key]
     if tables.pop("restart_argus"):

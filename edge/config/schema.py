@@ -33,6 +33,7 @@ from edge.config.schema_types import (
     UnitPolygon,
     UnitRegion,
 )
+from edge.config.web import WebConfig
 from edge.default_linker import LinkerSettings
 from edge.engines.tensorrt_build_plan import DEFAULT_WORKSPACE, MEBIBYTE, BuildOptions, Precision
 from edge.manifest import PreprocessingChoice
@@ -265,6 +266,7 @@ class Config(Table):
     telemetry: TelemetryConfig = TelemetryConfig()
     thermal: ThermalConfig = Field(default=ThermalConfig(), json_schema_extra=TUNABLE)
     metrics: MetricsConfig = MetricsConfig()
+    web: WebConfig = WebConfig()
     log: LogConfig = LogConfig()
     restart_argus: bool = Field(default=False, alias="cameras.restart_argus")  # beside the cameras' tables
 

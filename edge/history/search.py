@@ -14,13 +14,16 @@ from edge.history.store_tables import UNREADABLE, StoreError
 from edge.history.tube_points import TubePoint
 
 SHORTEST_ID = 4  # characters of an event's id by which it may be named
-COLUMNS = "event_id, camera, action, score, told, ended, video, payload, picture_bytes, clip_bytes, clip_start"
+COLUMNS = "event_id, camera, action, score, told, ended, video, payload, picture_bytes, clip_bytes, clip_start, number"
 FoundT = TypeVar("FoundT")
 
 
 @dataclass(frozen=True)
 class EventFilter:
-    """Which events are wanted; None and "" leave nothing out. `since`: unix time, s, of an event's last step."""
+    """Which events are wanted; None and "" leave nothing out.
+
+    `since`: unix time, s, of an event's last step; `before`: older than the event of this number; `newest`: so many.
+    """
 
     action: str | None = None
     camera: str | None = None
@@ -28,6 +31,8 @@ class EventFilter:
     min_score: float = 0.0
     id_prefix: str = ""
     videos: tuple[str, ...] | None = None
+    before: int | None = None
+    newest: int | None = None
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class FoundEvent:
     """An event of the store. `payload`: its last step, as published; `video`: the file it was found in, None: live.
 
     `score`: its best; `told`: unix time of its last step, s; `picture`, `clip`: files, None where there is none.
-    `clip_start`: seconds from the event's start.
+    `clip_start`: seconds from the event's start; `number`: rises from one event to the next.
     """
 
     event_id: str
@@ -49,6 +54,7 @@ class FoundEvent:
     picture: Path | None
     clip: Path | None
     clip_start: float
+    number: int = 0
 
 
 def find(path: Path, wanted: EventFilter) -> list[FoundEvent]:
@@ -65,9 +71,20 @@ def find(path: Path, wanted: EventFilter) -> list[FoundEvent]:
     if wanted.videos is not None:
         conditions.append(f"video IN ({', '.join('?' * len(wanted.videos))})")
         values += wanted.videos
-    query = f"SELECT {COLUMNS} FROM events WHERE {' AND '.join(conditions)} ORDER BY number"
+    if wanted.before is not None:
+        conditions.append("number < ?")
+        values.append(wanted.before)
+    values.append(-1 if wanted.newest is None else wanted.newest)  # -1: all
+    query = f"SELECT {COLUMNS} FROM events WHERE {' AND '.join(conditions)} ORDER BY number DESC LIMIT ?"
     rows = _read(path, lambda database: database.execute(query, values).fetchall())
-    return [found for row in rows if (found := _found(media_folder(path), row)) is not None]
+    return [found for row in reversed(rows) if (found := _found(media_folder(path), row)) is not None]
+
+
+def names(path: Path) -> tuple[list[str], list[str]]:
+    """Cameras, or videos, and actions of which the store holds events, in order of the alphabet."""
+    query = "SELECT DISTINCT camera, action FROM events"
+    pairs = _read(path, lambda database: database.execute(query).fetchall())
+    return sorted({camera for camera, _ in pairs}), sorted({action for _, action in pairs})
 
 
 def find_one(path: Path, event_id: str) -> FoundEvent:
@@ -100,7 +117,7 @@ def _read(path: Path, query: Callable[[sqlite3.Connection], FoundT]) -> FoundT:
 
 
 def _found(folder: Path, row: tuple[Any, ...]) -> FoundEvent | None:
-    event_id, camera, action, score, told, ended, video, text, picture, clip, clip_start = row
+    event_id, camera, action, score, told, ended, video, text, picture, clip, clip_start, number = row
     try:
         payload = json.loads(text)
     except (ValueError, RecursionError):
@@ -120,4 +137,5 @@ def _found(folder: Path, row: tuple[Any, ...]) -> FoundEvent | None:
         picture_file if picture and picture_file.is_file() else None,
         clip_file if clip and clip_file.is_file() else None,
         clip_start or 0.0,
+        number,
     )

@@ -46,6 +46,7 @@ from edge.shipped_files import AssetError
 from edge.signals import Signals, StopError
 from edge.sources import Frame
 from edge.threads import ThreadError
+from edge.web.live_page import LivePage
 
 log = logging.getLogger(__name__)
 
@@ -120,6 +121,7 @@ class Daemon:
         self._device = DeviceMonitor(config.thermal.settings(), topics, config.outbox.max_age)
         self._argus = ArgusRestart(config.restart_argus)
         self._page = PrometheusPage(config.metrics.address, config.metrics.port)
+        self._live_page = LivePage(config, labels)
         self._health = Health(self._publisher, self._device, "", runtime_payload(engine), self._history.payload)
         self._consider_tiles(config)
         settings = all_pipeline_settings(config, engine.manifest.start_scores)
@@ -145,6 +147,7 @@ class Daemon:
         self._sessions.close()
         self._publish_event(self._device.close())
         self._page.close()
+        self._live_page.close()
         self._history.close()
         self._publisher.close(FLUSH_SECONDS)
         log.info("stopped%s", self._unsent())
@@ -181,6 +184,7 @@ class Daemon:
         self._health.count_invalid(result.detections.invalid)
         if session.feed.live:
             self._health.stopwatch.record("capture_to_outbox", time.monotonic() - frame.monotonic_time)
+        self._live_page.frame(frame, state.events, result)
         if self._observe is not None:
             self._observe(frame, result)
 
@@ -202,6 +206,7 @@ class Daemon:
         self._health.check_overload(self._sessions)
         self._argus.check([session.feed for session in self._sessions.values()], now)
         self._publish_telemetry(now)
+        self._live_page.state(partial(self._health.page_payload, self._sessions))
         if self._publisher.statistics().broker_payload() != self._broker:
             self._publish_status()
 
@@ -235,6 +240,7 @@ class Daemon:
         self._sessions.reconfigure(config.cameras, all_pipeline_settings(config, self._engine.manifest.start_scores))
         self._switches.keep_only(tuple(config.cameras))
         self._history.reconfigure(config)
+        self._live_page.reconfigure(config)
         self._device.reconfigure(config.thermal.settings())
         self._argus.allowed = config.restart_argus
         self._consider_tiles(config)

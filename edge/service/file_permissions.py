@@ -49,6 +49,10 @@ def _secrets(config: Config, file: Path | None) -> Iterator[UnsafePermission]:
         yield from _secret(config.mqtt.password_file, "the broker's password")
     if config.mqtt.tls is not None and config.mqtt.tls.key is not None:
         yield from _secret(config.mqtt.tls.key, "the private key of the client certificate")
+    if config.web.password_file is not None:
+        yield from _secret(config.web.password_file, "the hash of the live page's password")
+    if config.web.key is not None:
+        yield from _secret(config.web.key, "the private key of the live page's certificate")
 
 
 def _writable(config: Config, file: Path | None) -> Iterator[UnsafePermission]:

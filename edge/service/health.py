@@ -134,6 +134,15 @@ class Health:
             **self._device.payload(),
         }
 
+    def page_payload(self, sessions: Mapping[str, CameraSession]) -> dict[str, object]:
+        """What the live page shows: health, and of what frame rates and latencies come."""
+        return {
+            "at": time.monotonic(),
+            "health": self.health_payload(sessions),
+            "frames": {name: session.frames for name, session in sessions.items()},
+            "latency_ms": self.stopwatch.latencies(),
+        }
+
     def _update_stages(self, sessions: Mapping[str, CameraSession]) -> float:
         """Take the stages' heartbeats; the time of that (monotonic, s)."""
         now = time.monotonic()

@@ -35,7 +35,7 @@ def requirements(extra: str, python: str) -> list[str]:
 
 # JetPack brings Python 3.10 or 3.12, and an OpenCV for NumPy 1, of which there is no wheel for 3.13.
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
-CASES = [(extra, python) for extra in ("clips", "cpu", "dask", "evaluate") for python in PYTHONS]
+CASES = [(extra, python) for extra in ("clips", "cpu", "dask", "evaluate", "web") for python in PYTHONS]
 
 
 @pytest.mark.parametrize(("extra", "python"), [("jetson", "3.10"), ("jetson", "3.12"), *CASES])
