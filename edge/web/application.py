@@ -6,7 +6,7 @@ from pathlib import Path
 from aiohttp import web
 
 from edge.web.event_requests import EventRequests
-from edge.web.gate import Gate
+from edge.web.gate import AccessGate
 from edge.web.health_words import sentences
 from edge.web.page_settings import PageSettings
 from edge.web.viewers import LONGEST_WORDS, Viewers
@@ -19,7 +19,7 @@ HEARTBEAT_SECONDS = 20.0
 
 def application(settings: PageSettings, viewers: Viewers) -> web.Application:
     """The application for these settings; `viewers` get what the daemon sends."""
-    gate = Gate(settings)
+    gate = AccessGate(settings)
     made = web.Application(middlewares=[gate.middleware()], client_max_size=LONGEST_BODY)
     made.on_response_prepare.append(gate.set_headers)
     pages = _Pages(settings, gate, viewers)
@@ -42,7 +42,7 @@ def application(settings: PageSettings, viewers: Viewers) -> web.Application:
 class _Pages:
     """Handlers of everything but events."""
 
-    def __init__(self, settings: PageSettings, gate: Gate, viewers: Viewers) -> None:
+    def __init__(self, settings: PageSettings, gate: AccessGate, viewers: Viewers) -> None:
         self._settings, self._gate, self._viewers = settings, gate, viewers
 
     async def main(self, request: web.Request) -> web.StreamResponse:

@@ -19,7 +19,7 @@ OPEN_PATHS = ("/login", "/assets/style.css", "/assets/icon.svg")  # without a lo
 TOKEN_HEADER = "X-CSRF-Token"
 
 
-class Gate:
+class AccessGate:
     """Decides who may see what."""
 
     def __init__(self, settings: PageSettings) -> None:

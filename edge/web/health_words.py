@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
-Level = Literal["good", "note", "bad"]
+HealthLevel = Literal["good", "note", "bad"]
 BYTE_UNITS = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB"))
 
 
 class HealthSentence(NamedTuple):
     """`level`: whether all is well, something is to be known, or something is wrong."""
 
-    level: Level
+    level: HealthLevel
     about: str
     text: str
 
@@ -104,7 +104,7 @@ def _hardware(health: Mapping[str, Any]) -> Iterator[HealthSentence]:
     memory = hardware.get("memory", {})
     if memory.get("total_mib") and memory.get("available_mib") is not None:
         free = memory["available_mib"] / memory["total_mib"]
-        level: Level = "note" if free < 0.1 else "good"
+        level: HealthLevel = "note" if free < 0.1 else "good"
         yield HealthSentence(level, "Memory", f"{free:.0%} of {memory['total_mib'] / 1024:.1f} GB is free.")
     if health.get("clock_synced") is False:
         yield HealthSentence("note", "Clock", "is not set by a time server: times of events may be wrong.")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
 SHORTEST, LONGEST = 8, 1024  # characters of a password
 MOST_BYTES = 4096  # of the file
@@ -39,7 +39,7 @@ def fits(password: str, stored: str) -> bool:
     """Whether it is the password of that hash; takes some 50 ms and 64 MiB. Raises PasswordError."""
     try:
         return PasswordHasher().verify(stored, password)
-    except InvalidHashError as error:
-        raise PasswordError("the hash is damaged: write it anew with korsal-edge web-password") from error
-    except VerificationError:
+    except VerifyMismatchError:
         return False
+    except (InvalidHashError, VerificationError) as error:
+        raise PasswordError("the hash is damaged: write it anew with korsal-edge web-password") from error

@@ -15,13 +15,13 @@ SEND_SECONDS = 10.0  # that a browser has to take a message
 CHECK_SECONDS = 5.0  # between two looks whether it is still logged in
 LONGEST_WORDS = 8192  # bytes that a browser may say at once
 
-Notify = Callable[[dict[str, object]], None]
+TellDaemon = Callable[[dict[str, object]], None]
 
 
 class Viewers:
     """All of them. `notify`: tells the daemon which cameras are looked at, whenever that changes."""
 
-    def __init__(self, notify: Notify) -> None:
+    def __init__(self, notify: TellDaemon) -> None:
         self._notify = notify
         self._viewers: set[Viewer] = set()
         self._told: tuple[tuple[str, ...], int] = ((), 0)
@@ -57,6 +57,7 @@ class Viewers:
                     break
                 self.tell()
         finally:
+            viewer.left = True  # wait_for of Python 3.11 may swallow a cancellation
             sender.cancel()
             with suppress(asyncio.CancelledError, OSError):
                 await sender
@@ -81,6 +82,7 @@ class Viewer:
 
     def __init__(self) -> None:
         self.watched: frozenset[str] = frozenset()
+        self.left = False
         self._waiting: dict[str, str | bytes] = {}
         self._filled = asyncio.Event()
 
@@ -102,7 +104,7 @@ class Viewer:
 
     async def send(self, socket: web.WebSocketResponse, allowed: Callable[[], bool]) -> None:
         """Send what waits, the newest only, until the browser takes nothing or is not `allowed` any more."""
-        while allowed():
+        while allowed() and not self.left:
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._filled.wait(), CHECK_SECONDS)
             self._filled.clear()

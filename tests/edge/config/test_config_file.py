@@ -42,7 +42,7 @@ def test_the_shipped_file_holds_exactly_the_defaults(tmp_path: Path) -> None:
 
 
 def test_every_key_is_documented_in_the_shipped_file(tmp_path: Path) -> None:
-    for name in ("model.onnx", "password", "ca.crt", "client.crt", "client.key"):
+    for name in ("model.onnx", "password", "ca.crt", "client.crt", "client.key", "web-password", "web.crt", "web.key"):
         (tmp_path / name).touch()
     everything = load(written(tmp_path, uncommented(SHIPPED.read_text())))
     assert unset(everything) == []

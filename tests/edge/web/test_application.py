@@ -1,0 +1,257 @@
+"""What the page's real process answers, to friends and strangers."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from edge.history.event_store import PICTURE, EventStore, KeptStep, media_folder
+from edge.history.tube_points import TubePoint
+from edge.web import passwords
+from edge.web.messages import Unpacker
+from edge.web.request_rules import HEADERS
+from tests.support.served_page import ServedPage
+from tests.support.waiting import wait_for
+
+NOW = 1_790_000_000.0
+PASSWORD = "opensesame"
+
+
+def step(number: int, action: str = "Run") -> KeptStep:
+    payload = {
+        "event_id": f"0000{number:04}",
+        "type": "end",
+        "seq": 1,
+        "camera": "door",
+        "action": action,
+        "top_score": 0.5,
+        "started": "2026-09-21T13:33:20.000Z",
+        "ended": None,
+        "duration": 2.0,
+        "zones": ["a", "b"],
+    }
+    return KeptStep(payload, NOW + number)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """70 events; the newest has a picture, and the one before it a tube."""
+    made = EventStore(tmp_path_factory.mktemp("store") / "roof.history.sqlite")
+    tube = [TubePoint(0.5, 3, (0.1, 0.2, 0.3, 0.4), 0.75, True)]
+    made.write([step(number, "Jump" if number == 7 else "Run") for number in range(70)], {"00000068": tube})
+    assert made.write_media("00000069", PICTURE, b"\xff\xd8 a picture")
+    return made.path
+
+
+@pytest.fixture(scope="module")
+def page(store: Path) -> Iterator[ServedPage]:
+    with ServedPage(store) as served:
+        served.open()
+        yield served
+
+
+@pytest.fixture(scope="module")
+def guarded(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedPage]:
+    file = tmp_path_factory.mktemp("password") / "hash"
+    file.write_text(passwords.hashed(PASSWORD))
+    with ServedPage(store, str(file)) as served:
+        yield served
+
+
+def test_every_answer_has_the_headers(page: ServedPage) -> None:
+    for path in ("/", "/assets/app.js", "/api/events", "/nothing", "/events/00000069/picture", "/export/events.csv"):
+        answer = page.ask(path)
+        assert {name: answer.headers[name] for name in HEADERS} == HEADERS, path
+        assert "Server" not in answer.headers
+    assert page.ask("/", Host="evil.example").headers["X-Frame-Options"] == "DENY"
+
+
+def test_nobody_else_is_asked_for_anything() -> None:
+    assets = Path(passwords.__file__).parent / "assets"
+    for file in assets.iterdir():
+        text = file.read_text().replace("http://www.w3.org/2000/svg", "").replace("location.protocol", "")
+        assert "http://" not in text, file
+        assert "https://" not in text, file
+        assert " style=" not in text, file  # the policy forbids it
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "127.0.0.1.evil.example"},
+        {"Origin": "http://evil.example"},
+        {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "no-cors", "Sec_Fetch_Dest": "image"},
+    ],
+)
+def test_a_page_of_somebody_else_gets_nothing(page: ServedPage, headers: dict[str, str]) -> None:
+    for path in ("/", "/api/events", "/events/00000069/picture", "/live"):
+        assert page.ask(path, **headers).status == 403
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/assets/../gate.py",
+        "/assets/..%2fgate.py",
+        "/assets/%2e%2e/gate.py",
+        "/assets//etc/passwd",
+        "/assets/app.js%00",
+        "/assets/index.html",
+        "/events/../../etc/passwd/picture",
+        "/events/..%2f..%2fetc%2fpasswd/picture",
+        "/events/%2e%2e/clip",
+        "/events/0000006'/picture",
+        "/api/events/00000069%25",
+        "//etc/passwd",
+    ],
+)
+def test_no_path_leads_outside(page: ServedPage, path: str) -> None:
+    assert page.ask(path).status in (400, 404)
+
+
+def test_events_are_listed_page_by_page(page: ServedPage) -> None:
+    first = page.ask("/api/events").content
+    rest = page.ask(f"/api/events?before={first['before']}").content
+    found = [one["event_id"] for one in first["events"] + rest["events"]]
+    assert found == [f"0000{number:04}" for number in reversed(range(70))]
+    assert rest["before"] is None
+    assert page.ask("/api/events?before=1").content == {"events": [], "before": None}
+
+
+def test_events_are_filtered(page: ServedPage) -> None:
+    def found(query: str) -> list[str]:
+        return [one["event_id"] for one in page.ask(f"/api/events?{query}").content["events"]]
+
+    assert found("action=Jump&camera=door&min_score=0.5") == ["00000007"]
+    assert found(f"since={NOW + 68}") == ["00000069", "00000068"]
+    assert found("camera=yard") == found("min_score=0.6") == []
+    assert found("action=%27%20OR%201=1%20--") == []
+    for query in ("since=x", "min_score=x", "before=x", f"before={1 << 64}"):
+        assert page.ask(f"/api/events?{query}").status == 400
+    assert page.ask("/api/event-names").content == {"cameras": ["door"], "actions": ["Jump", "Run"]}
+
+
+def test_one_event_has_its_tube_and_its_picture(page: ServedPage, store: Path) -> None:
+    event = page.ask("/api/events/00000068").content
+    assert event["points"] == [[0.5, 3, 0.1, 0.2, 0.3, 0.4, 0.75, True]]
+    assert (event["picture"], event["clip"]) == (None, None)
+    picture = page.ask("/api/events/00000069").content["picture"]
+    assert page.ask(picture).body == (media_folder(store) / f"00000069{PICTURE}").read_bytes()
+    assert page.ask(picture, Range="bytes=2-9").body == b" a pictu"
+    assert page.ask("/events/00000069/clip").status == 404
+    assert "holds no event" in page.ask("/api/events/99999999").content["problem"]
+
+
+def test_all_is_exported(page: ServedPage) -> None:
+    lines = page.ask("/export/events.json").body.decode().splitlines()
+    assert [json.loads(line)["event_id"] for line in lines] == [f"0000{number:04}" for number in reversed(range(70))]
+    rows = page.ask("/export/events.csv?action=Jump").body.decode().splitlines()
+    assert rows[0].startswith("event_id,camera,action")
+    assert rows[1].startswith("00000007,door,Jump,0.5,")
+    assert "a b" in rows[1]
+    assert len(rows) == 2
+    assert page.ask("/export/events.csv?action=Fly").body.decode().splitlines() == rows[:1]
+
+
+def test_without_a_store_a_sentence_says_how_to_get_one(tmp_path: Path) -> None:
+    with ServedPage(tmp_path / "none.sqlite") as served:
+        served.open()
+        answer = served.ask("/api/events")
+        assert answer.status == 404
+        assert "set enabled = true in [history]" in answer.content["problem"]
+
+
+def test_a_stranger_sees_the_login_alone(guarded: ServedPage) -> None:
+    guarded.cookie = ""
+    assert guarded.open().headers["Location"] == "/login"
+    assert guarded.cookie == ""
+    for path in ("/api/events", "/api/session", "/api/health", "/events/00000069/picture", "/assets/app.js", "/live"):
+        origin = {"Origin": f"http://{guarded.host}", "Upgrade": "websocket"} if path == "/live" else {}
+        assert guarded.ask(path, **origin).status == 401, path
+    assert b"password" in guarded.ask("/login").body
+    assert guarded.ask("/login", "POST", "password=x").status == 403  # without Origin
+    assert guarded.log_in("wrong").status == 401
+    assert guarded.cookie == ""
+
+
+def test_the_password_opens_it_until_one_logs_out(guarded: ServedPage) -> None:
+    answer = guarded.log_in(PASSWORD)
+    assert answer.status == 303
+    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(answer.headers["Set-Cookie"].split("; "))
+    about = guarded.ask("/api/session").content
+    assert about["login"]
+    origin = {"Origin": f"http://{guarded.host}"}
+    assert guarded.ask("/logout", "POST", **origin).status == 403  # without the token
+    assert guarded.ask("/logout", "POST", X_CSRF_Token="wrong", **origin).status == 403
+    assert guarded.ask("/logout", "POST", X_CSRF_Token=about["csrf"], **origin).status == 200
+    assert guarded.ask("/api/session").status == 401
+
+
+def test_another_password_ends_all_sessions_and_guessing_slows_down(store: Path, tmp_path: Path) -> None:
+    file = tmp_path / "hash"
+    file.write_text(passwords.hashed(PASSWORD))
+    with ServedPage(store, str(file)) as served:
+        served.log_in(PASSWORD)
+        assert served.ask("/api/session").status == 200
+        file.write_text(passwords.hashed("another one"))
+        assert served.ask("/api/session").status == 401
+        answers = [served.log_in("wrong") for _ in range(5)]
+        assert b"not the password" in answers[3].body
+        assert b"try again in" in answers[4].body
+        file.write_text("nonsense")
+        assert served.ask("/api/session").status == 401
+
+
+def test_a_large_body_is_refused(guarded: ServedPage) -> None:
+    assert guarded.log_in("x" * 100_000).status == 413
+
+
+async def look(page: ServedPage, words: str, origin: str | None = None) -> list[object]:
+    """What a browser that says this first gets, until it is closed, or two pictures have come."""
+    headers = {"Cookie": page.cookie, "Origin": origin or f"http://{page.host}"}
+    found: list[object] = []
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"http://{page.host}/live", headers=headers) as socket,
+    ):
+        await socket.send_str(words)
+        number = 0
+        while len([one for one in found if isinstance(one, bytes)]) < 2:
+            number += 1
+            page.listen()
+            if page.said("watched") and page.said("watched")[-1]["cameras"]:
+                page.process.send({"kind": "state", "state": {"at": number, "health": {}}})
+                page.process.send({"kind": "frame", "camera": "yard"}, b"not asked for")
+                page.process.send({"kind": "frame", "camera": "door", "number": number}, b"picture")
+            try:
+                message = await socket.receive(timeout=0.2)
+            except asyncio.TimeoutError:
+                continue
+            if message.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+                break
+            found.append(message.data)
+    return found
+
+
+def test_a_viewer_gets_what_it_looks_at(page: ServedPage) -> None:
+    found = asyncio.run(look(page, '{"watch": ["door"]}'))
+    pictures = [message for one in found if isinstance(one, bytes) for message in Unpacker().add(one)]
+    assert {(one.header["camera"], one.body) for one in pictures} == {("door", b"picture")}
+    assert any(isinstance(one, str) and json.loads(one)["kind"] == "state" for one in found)
+    wait_for(lambda: page.listen() and page.said("watched")[-1]["viewers"] == 0, "the end of the last look")
+    assert page.said("watched")[-1]["cameras"] == []
+    assert page.ask("/api/health").content["state"]["health"] == {}
+
+
+@pytest.mark.parametrize("words", ["", "[]", "{}", '{"watch": 1}', "[" * 5000, json.dumps({"watch": ["x"] * 65})])
+def test_a_viewer_that_talks_nonsense_is_left(page: ServedPage, words: str) -> None:
+    assert not any(isinstance(one, bytes) for one in asyncio.run(look(page, words)))
+
+
+def test_no_other_page_looks_on(page: ServedPage) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+        asyncio.run(look(page, "", "http://evil.example"))

@@ -1,0 +1,154 @@
+"""The daemon's side of the live page: what is handed over, and what happens when the page's process ends."""
+
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+import pytest
+
+from edge import events
+from edge.config.config_file import load
+from edge.config.schema import Config
+from edge.detector import Detections
+from edge.pipeline import StepResult
+from edge.sources import Frame
+from edge.tubes import TubeBox
+from edge.web import live_page
+from edge.web.live_frame import jpeg, people
+from edge.web.live_page import LivePage
+from edge.web.page_process import PageProcess, PageProcessError
+from edge.web.page_settings import PageSettings
+from tests.support.ports import free_port
+from tests.support.waiting import wait_for
+
+SCORES = np.array([0.6, 0.1], np.float32)
+LABELS = ("Run", "Jump")
+
+
+def config(folder: Path, port: int, enabled: str = "true") -> Config:
+    file = folder / "config.toml"
+    file.write_text(
+        f'[cameras.door]\nsource = "/dev/video0"\n[outbox]\ndirectory = "state"\n'
+        f"[web]\nenabled = {enabled}\nport = {port}\nfps = 60\nwidth = 64\n"
+    )
+    return load(file)
+
+
+def frame(camera: str = "door") -> Frame:
+    return Frame(camera, 5, 1000.0, 10.0, np.zeros((100, 200, 3), np.uint8))
+
+
+def result(*boxes: TubeBox) -> StepResult:
+    none = np.zeros(0, np.float32)
+    found = Detections(np.zeros((0, 4), np.float32), none, none.astype(np.int64), np.zeros((0, 2), np.float32))
+    return StepResult(lambda: (), found, boxes, (), frozenset())
+
+
+def person(tube: int, score: float, observed: bool = True, box: tuple[float, ...] = (20, 10, 100, 50)) -> TubeBox:
+    return TubeBox(tube, 0, np.array(box, np.float32), score, SCORES, observed)
+
+
+NOTHING = events.initial("door", "seed")
+
+
+def test_people_are_given_in_shares_of_the_frame() -> None:
+    seen = people(
+        frame(), NOTHING, result(person(3, 0.6), person(4, 0.1), person(5, 0.6, observed=False)), LABELS, 0.15
+    )
+    assert seen == [
+        {"tube": 3, "box": [0.1, 0.1, 0.5, 0.5], "action": "Run", "score": 0.6, "observed": True, "open": {}}
+    ]
+    (odd,) = people(frame(), NOTHING, result(person(3, 0.6, box=(-9e9, np.nan, 9e9, 50))), LABELS, 0.15)
+    assert odd["box"] == [-1, 0, 2, 0.5]
+
+
+@pytest.mark.parametrize(("size", "shown"), [((100, 200), (32, 64)), ((3, 1), (3, 1)), ((1, 1000), (1, 64))])
+def test_pictures_are_no_wider_than_asked_for(size: tuple[int, int], shown: tuple[int, int]) -> None:
+    content = np.frombuffer(jpeg(np.zeros((*size, 3), np.uint8), 64), np.uint8)
+    assert cv2.imdecode(content, cv2.IMREAD_COLOR).shape[:2] == shown
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody wants to wait in a test."""
+    monkeypatch.setattr(live_page, "FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(live_page, "LONGEST_PAUSE", 0.05)
+
+
+@pytest.fixture
+def page(tmp_path: Path, quick: None) -> Iterator[LivePage]:
+    made = LivePage(config(tmp_path, free_port()), LABELS)
+    yield made
+    made.close()
+
+
+def children() -> list[psutil.Process]:
+    return [one for one in psutil.Process().children() if "edge.web.server_process" in one.cmdline()]
+
+
+def test_a_page_that_dies_comes_back(page: LivePage, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    wait_for(lambda: caplog.text.count("live page: http://127.0.0.1:") == 1, "the page")
+    (first,) = children()
+    first.send_signal(signal.SIGKILL)
+    wait_for(lambda: caplog.text.count("live page: http://127.0.0.1:") == 2, "the page again")
+    assert "its process has ended; it is started again, everything else goes on" in caplog.text
+    page.close()
+    assert children() == []
+
+
+def test_a_reload_begins_and_ends_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    port = free_port()
+    page = LivePage(config(tmp_path, port, "false"), LABELS)
+    assert children() == []
+    page.frame(frame(), NOTHING, result())
+    page.state(lambda: pytest.fail("nobody looks"))
+    page.reconfigure(config(tmp_path, port))
+    wait_for(lambda: f"live page: http://127.0.0.1:{port}/" in caplog.text, "the page")
+    before = children()
+    page.reconfigure(config(tmp_path, port))
+    assert children() == before
+    page.reconfigure(config(tmp_path, port, "false"))
+    assert children() == []
+
+
+def test_a_port_that_is_taken_is_named_once(tmp_path: Path, quick: None, caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        page = LivePage(config(tmp_path, taken.getsockname()[1]), LABELS)
+        wait_for(lambda: "set another port in [web]" in caplog.text, "the sentence")
+        page.close()
+    assert caplog.text.count("set another port in [web]") == 1
+
+
+SILENT = "import sys, time, socket; s = socket.socket(fileno=int(sys.argv[1])); time.sleep(600)"
+RUBBISH = "import sys, socket; s = socket.socket(fileno=int(sys.argv[1])); s.sendall(b'x' * 1000); s.recv(1 << 20)"
+
+
+@pytest.mark.parametrize(("program", "fault"), [(RUBBISH, "talks nonsense"), ("", "has ended")])
+def test_a_process_gone_mad_costs_the_page_alone(
+    tmp_path: Path, quick: None, caplog: pytest.LogCaptureFixture, program: str, fault: str
+) -> None:
+    def start(settings: PageSettings) -> PageProcess:
+        return PageProcess(settings, (sys.executable, "-c", program))
+
+    page = LivePage(config(tmp_path, free_port()), LABELS, start)
+    wait_for(lambda: fault in caplog.text, "the fault")
+    page.frame(frame(), NOTHING, result())
+    page.close()
+
+
+def test_a_process_that_takes_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.web.page_process.SEND_SECONDS", 0.1)
+    monkeypatch.setattr("edge.web.page_process.END_SECONDS", 0.1)
+    settings = live_page.page_settings(config(tmp_path, free_port()))
+    process = PageProcess(settings, (sys.executable, "-c", SILENT))
+    with pytest.raises(PageProcessError, match="hangs"):
+        process.send({}, bytes(8 << 20))
+    process.close()
