@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from edge import packages
 from edge.terminal import output as terminal
 
-COMMANDS = ("new", "propose", "run", "report", "deploy")
+COMMANDS = ("new", "propose", "run", "report", "deploy", "fetch")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

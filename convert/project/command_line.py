@@ -1,4 +1,4 @@
-"""`korsal-train new`, `propose`, `run`, `report` and `deploy`: reads the command line and runs the command."""
+"""`korsal-train new`, `propose`, `run`, `report`, `deploy` and `fetch`: reads the command line and runs the command."""
 
 import argparse
 import os
@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
-from convert.project import deploy, folders, propose, reporting, run, run_folders, steps
+from convert.project import deploy, fetch, folders, propose, reporting, run, run_folders, steps
 from convert.project.deploy import DeployError
+from convert.project.fetch import FetchError
 from convert.project.propose import LEAST_SCORE, ProposeOptions
 from convert.project.run import RunOptions
 from edge.cameras.video_file import CaptureError
@@ -25,7 +26,7 @@ from train.open_model import ModelError
 
 ERRORS = (
     *(AnnotationError, AssetError, CaptureError, ColumnError, DeployError, EngineError, EvaluationError),
-    *(MissingPackageError, ModelError, ScoreError),
+    *(FetchError, MissingPackageError, ModelError, ScoreError),
 )
 
 
@@ -95,6 +96,14 @@ def _deploy(options: argparse.Namespace) -> int:
     return 0
 
 
+def _fetch(options: argparse.Namespace) -> int:
+    project = folders.read(options.project)
+    print(fetch.fetch(project, options.host, options.folder))
+    known = deploy.known_model(project)
+    print(progress.next_step("korsal-train", "propose", project.folder, *(("--detector", known) if known else ())))
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="korsal-train", description="Teach a detector your own actions.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -103,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(_added(commands, "run", _run, "teach: train, choose, score, export, INT8; goes on where it was stopped"))
     _add_report(_added(commands, "report", _report, "write report.html of a run anew: figures, pictures, what to film"))
     _add_deploy(_added(commands, "deploy", _deploy, "bring the model to a device, or print what to put there"))
+    _add_fetch(_added(commands, "fetch", _fetch, "bring clips of which a device was in doubt, to annotate them"))
     return parser
 
 
@@ -158,3 +168,11 @@ def _add_deploy(parser: argparse.ArgumentParser) -> None:
     )
     named = f"also name it in {deploy.CONFIG} there, and restart the service if that is valid"
     parser.add_argument("--activate", action="store_true", help=named)
+
+
+def _add_fetch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "host", nargs="?", help="as ssh takes it, like root@jetson; without: --folder is of this machine"
+    )
+    help_of = "where the device keeps its state, with NAME.teaching in it; default: %(default)s"
+    parser.add_argument("--folder", type=PurePosixPath, default=fetch.STATE, help=help_of)

@@ -23,12 +23,19 @@ class DeployError(Exception):
 
 def finished_model(project: Project) -> Path:
     """The FP32 file of the last run that is complete. Raises AnnotationError."""
+    if model := known_model(project):
+        return model
+    raise AnnotationError(f"{project.runs}: holds no complete run; korsal-train run {project.folder} makes one")
+
+
+def known_model(project: Project) -> Path | None:
+    """Likewise; None where no run is complete."""
     done = [one for one in run_folders.all_runs(project) if one.state.finished]
     for folder in reversed(done):
         model = folder.path / f"{steps.file_name(project.name)}.onnx"
         if model.exists():
             return model
-    raise AnnotationError(f"{project.runs}: holds no complete run; korsal-train run {project.folder} makes one")
+    return None
 
 
 def activate(host: str, target: PurePosixPath, execute: Execute | None = None) -> str:

@@ -202,6 +202,14 @@ class HistoryConfig(Table):
         return self
 
 
+class TeachingConfig(Table):
+    """`[teaching]`; sizes in bytes."""
+
+    keep: bool = False
+    max_clips: Annotated[int, Field(ge=1, le=100_000)] = 200
+    max_bytes: Annotated[int, Field(ge=1024 * 1024)] = 1024 * 1024 * 1024
+
+
 class TelemetryConfig(Table):
     """`[telemetry]`; an interval of 0 turns it off."""
 
@@ -263,6 +271,7 @@ class Config(Table):
     mqtt: MqttConfig = MqttConfig()
     outbox: OutboxConfig = OutboxConfig()
     history: HistoryConfig = HistoryConfig()
+    teaching: TeachingConfig = TeachingConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
     thermal: ThermalConfig = Field(default=ThermalConfig(), json_schema_extra=TUNABLE)
     metrics: MetricsConfig = MetricsConfig()

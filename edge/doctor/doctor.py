@@ -117,9 +117,10 @@ def examine(path: Path, folder: Path) -> Iterator[Finding]:
     yield from cameras(config.cameras, runs, input_size=known.input_size if known else USUAL_INPUT)
     yield from credentials(config.mqtt)
     yield broker(config.mqtt, topics(config).root)
-    history = config.history
-    yield disk(state_directory(config.outbox), config.outbox.max_bytes + history.max_bytes * history.enabled)
-    if history.enabled and history.clips:
+    history, teaching = config.history, config.teaching
+    kept = history.max_bytes * history.enabled + teaching.max_bytes * teaching.keep
+    yield disk(state_directory(config.outbox), config.outbox.max_bytes + kept)
+    if (history.enabled and history.clips) or teaching.keep:
         yield clips(next(available(), None))
     yield clock_finding(clock_is_set())
 

@@ -10,12 +10,15 @@ from edge import threads
 from edge.config.config_file import state_directory
 from edge.config.schema import Config, HistoryConfig
 from edge.events import EventState
+from edge.history import doubts
 from edge.history.camera_records import CameraRecords
 from edge.history.clip_recorder import ClipRecorder, ClipRecording
 from edge.history.clip_ring import ClipLengths, FinishedClip
+from edge.history.doubts import DoubtState, Watched
 from edge.history.event_store import KeptStep, StoreLimits, store_path
 from edge.history.history_queue import KeptClip
 from edge.history.recorder import PublishPicture, Recorder, RecorderSettings
+from edge.history.teaching_clips import TeachingClips, TeachingLimits, teaching_folder
 from edge.sources import Frame
 from edge.threads import ThreadError
 
@@ -32,11 +35,13 @@ class History:
         self._recorder: Recorder | None = None
         self._cameras: dict[str, CameraRecords] = {}
         self._clips: dict[str, ClipRecorder | None] = {}  # None where no thread could be started
+        self._teaching: TeachingClips | None = None
+        self._doubts: dict[str, DoubtState] = {}  # by camera
         self._begin(config)
 
     def reconfigure(self, config: Config) -> None:
         """Apply a reloaded configuration; what was kept so far is written in its own time."""
-        if (config.history, config.mqtt.snapshots) != (self._config.history, self._config.mqtt.snapshots):
+        if _kept_by(config) != _kept_by(self._config):
             self.close(wait=False)
             self._begin(config)
         for name in self._clips.keys() - config.cameras.keys():
@@ -48,20 +53,31 @@ class History:
         if self._recorder is not None:
             self._recorder.queue.put(KeptStep(payload, at))
 
-    def frame(self, frame: Frame, state: EventState) -> None:
-        """Keep what is wanted of a frame; `state`: after it."""
-        if self._recorder is None:
-            return
-        records = self._cameras.setdefault(frame.camera, CameraRecords(self._config.history.pictures))
-        for item in records.update(frame, state):
-            self._recorder.queue.put(item)
-        if self._config.history.clips:
-            clips = self._clips_of(frame.camera, self._recorder)
+    def frame(self, frame: Frame, state: EventState, watched: Watched | None = None) -> None:
+        """Keep what is wanted of a frame; `state`: after it; `watched`: what doubts are found in."""
+        wanted: dict[str, float] = {}
+        if self._recorder is not None:
+            records = self._cameras.setdefault(frame.camera, CameraRecords(self._config.history.pictures))
+            for item in records.update(frame, state):
+                self._recorder.queue.put(item)
+            wanted |= open_events(state) if self._config.history.clips else {}
+        if self._teaching is not None and watched is not None:
+            wanted |= self._in_doubt(frame, watched, self._teaching)
+        if self._teaching is not None or (self._recorder is not None and self._config.history.clips):
+            clips = self._clips_of(frame.camera)
             if clips is not None:
-                clips.frame(frame, open_events(state))
+                clips.frame(frame, wanted)
+
+    def _in_doubt(self, frame: Frame, watched: Watched, teaching: TeachingClips) -> dict[str, float]:
+        """What may be in doubt, by name; clips of what has ended in doubt are expected from now on."""
+        state = self._doubts.get(frame.camera) or doubts.initial(frame.camera)
+        self._doubts[frame.camera], decided = doubts.step(state, frame, watched)
+        teaching.expect(decided)
+        return doubts.open_moments(self._doubts[frame.camera])
 
     def no_more_frames(self, camera: str) -> None:
         """A camera's events have ended because no more frames come."""
+        self._doubts.pop(camera, None)
         if clips := self._clips.get(camera):
             clips.no_more()
 
@@ -76,22 +92,22 @@ class History:
 
     def close(self, wait: bool = True) -> None:
         """End clips and write what waits, for some seconds at most; not `wait`: in its own time."""
-        if self._recorder is None:
+        if self._recorder is None and self._teaching is None:
             return
         ending = tuple(filter(None, self._clips.values())), self._recorder
-        self._recorder, self._clips = None, {}
+        self._recorder, self._teaching, self._clips, self._doubts = None, None, {}, {}
         if not wait:
             with suppress(ThreadError):  # then it takes the time of this one
                 threads.start("end of history", _close, *ending)
                 return
         _close(*ending)
 
-    def _clips_of(self, camera: str, recorder: Recorder) -> ClipRecorder | None:
+    def _clips_of(self, camera: str) -> ClipRecorder | None:
         if camera not in self._clips:
             settings = clip_settings(self._config.history)
             self._clips[camera] = None
             try:
-                self._clips[camera] = ClipRecorder(camera, settings, partial(_keep, recorder))
+                self._clips[camera] = ClipRecorder(camera, settings, partial(_keep, self._recorder, self._teaching))
             except ThreadError as error:
                 log.error("camera %s: its events are kept without clips: %s", camera, error)
         return self._clips[camera]
@@ -99,7 +115,10 @@ class History:
     def _begin(self, config: Config) -> None:
         self._config = config
         self._cameras = {}
-        table = config.history
+        table, teaching = config.history, config.teaching
+        if teaching.keep:
+            folder = teaching_folder(state_directory(config.outbox), config.device.name)
+            self._teaching = TeachingClips(folder, TeachingLimits(teaching.max_clips, teaching.max_bytes))
         if table.enabled:
             publish = table.publish_pictures and config.mqtt.snapshots
             published = self._publish_picture if publish else None
@@ -110,17 +129,28 @@ class History:
                 log.error("history: events are published, but not kept: %s", error)
 
 
-def _keep(recorder: Recorder, clip: FinishedClip) -> None:
-    recorder.queue.put(KeptClip(clip.event_id, clip.content, clip.start))
+def _kept_by(config: Config) -> tuple[object, ...]:
+    """The settings that decide what is kept."""
+    return config.history, config.teaching, config.mqtt.snapshots
 
 
-def _close(clips: Sequence[ClipRecorder], recorder: Recorder) -> None:
+def _keep(recorder: Recorder | None, teaching: TeachingClips | None, clip: FinishedClip) -> None:
+    """Clips of events go to the store, the others to the folder for teaching."""
+    if clip.event_id.startswith(doubts.PREFIX):
+        if teaching is not None:
+            teaching.keep(clip)
+    elif recorder is not None:
+        recorder.queue.put(KeptClip(clip.event_id, clip.content, clip.start))
+
+
+def _close(clips: Sequence[ClipRecorder], recorder: Recorder | None) -> None:
     """Clips first: they go into the store."""
     for one in clips:
         one.close(wait=False)
     for one in clips:
         one.close()
-    recorder.close()
+    if recorder is not None:
+        recorder.close()
 
 
 def open_events(state: EventState) -> dict[str, float]:

@@ -11,11 +11,14 @@ from edge.broker.publisher import Publisher
 from edge.broker.topics import Topics, active_payload, encode, people_payload, status_payload
 from edge.config.config_file import fingerprint, state_directory
 from edge.config.schema import Config, MqttConfig, OutboxConfig
+from edge.event_settings import EventSettings
 from edge.events import Event, EventState
+from edge.history.doubts import Watched
 from edge.history.history import History
 from edge.people_count import PeopleCount
 from edge.sensors import clock
 from edge.sources import Frame
+from edge.tubes import TubeBox
 from edge.video import text_rendering
 from edge.video.snapshot import snapshot
 
@@ -67,15 +70,15 @@ class Announcer:
             )  # fmt: skip
             if snapshot_topic is not None and frame is not None and event.type == "new":
                 snapshots.append((snapshot_topic, frame, event))
-        if frame is None and happened and self._history is not None:
+        if frame is None and self._history is not None:
             self._history.no_more_frames(camera)
         for arguments in snapshots:
             self._publish_snapshot(*arguments)
 
-    def frame(self, frame: Frame, state: EventState) -> None:
-        """Keep what belongs to the open events in the history, where there is one; `state`: after the frame."""
+    def frame(self, frame: Frame, state: EventState, tube_boxes: Sequence[TubeBox], settings: EventSettings) -> None:
+        """Keep what belongs to open events and doubts in the history, where there is one; `state`: after the frame."""
         if self._history is not None:
-            self._history.frame(frame, state)
+            self._history.frame(frame, state, Watched(tube_boxes, self._labels, settings))
 
     def snapshot(self, camera: str, frame: Frame) -> None:
         """Publish a camera's frame, because a request asks for it."""

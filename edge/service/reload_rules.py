@@ -7,7 +7,8 @@ from edge.config.schema import Config
 
 MAX_NAMED = 12  # changes in a line of the log
 RELOADED_TABLES = (  # without a restart
-    *("cameras", "linker", "actions", "history", "telemetry", "thermal", "web", "log", "restart_argus"),
+    *("cameras", "linker", "actions", "history", "teaching", "telemetry", "thermal", "web", "log"),
+    "restart_argus",
 )
 
 

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from convert.project.__main__ import main as teach
 from edge.cameras.video_file import probe
 from edge.commands.command_line import main
 from edge.history import search
 from edge.history.encoders import available
 from edge.history.search import EventFilter, FoundEvent
 from tests.support.broker import Subscriber
+from tests.support.fake_http_camera import FakeHttpCamera
 from tests.support.real_daemon import LONG, Daemon, Witness
 from tests.support.waiting import wait_for
 
@@ -90,3 +92,28 @@ def test_a_disk_that_refuses_history_costs_no_event(fresh: Daemon, witness: Witn
         fresh.stop()
     witness.nothing_is_missing()
     assert fresh.log.count("cannot be kept") == 1
+
+
+@pytest.mark.skipif(not any(available()), reason="no encoder is on this machine")
+def test_what_is_in_doubt_is_kept_and_fetched(
+    fresh: Daemon, witness: Witness, camera: FakeHttpCamera, tmp_path: Path
+) -> None:
+    """From a reload on: the score lies around a start score that it hardly reaches, until it is dark."""
+    with fresh:
+        witness.wait_for_new_steps()
+        fresh.edit("start_score = 0.5", "start_score = 1.0")
+        fresh.edit("[telemetry]", "[history]\nseconds_after = 0\n[teaching]\nkeep = true\n[telemetry]")
+        fresh.signal(signal.SIGHUP)
+        fresh.wait_for_log("clips are encoded by")
+        camera.bright = False
+        folder = fresh.folder / "state" / "roof.teaching"
+        wait_for(lambda: any(folder.glob("doubt-door-*.mp4")), "a clip of a doubt", LONG)
+        fresh.stop()
+    project = tmp_path / "mine"
+    assert teach(["new", str(project), "--actions", "fall"]) == 0
+    assert teach(["fetch", str(project), "--folder", str(fresh.folder / "state")]) == 0
+    (clip, *_) = (project / "videos" / "door").glob("*.mp4")
+    assert probe(clip).size == (64, 48)
+    facts = json.loads(clip.with_suffix(".json").read_text())
+    assert facts["reason"] == "score"
+    assert 0.8 * facts["start_score"] <= facts["score"] < 1.25 * facts["start_score"]

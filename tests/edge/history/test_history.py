@@ -1,16 +1,22 @@
 """The history as the daemon has it: off by default, changed by a reload, never in the way."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge import events
-from edge.config.schema import CameraConfig, Config, HistoryConfig, OutboxConfig
+from edge.cameras.video_file import probe
+from edge.config.schema import CameraConfig, Config, HistoryConfig, OutboxConfig, TeachingConfig
+from edge.event_settings import ActionSettings, EventSettings
+from edge.history.doubts import Watched
+from edge.history.encoders import available
 from edge.history.history import History
 from edge.sources import Frame
 from edge.threads import ThreadError
+from edge.tubes import TubeBox
 from tests.support.waiting import wait_for
 
 
@@ -76,3 +82,33 @@ def test_where_no_thread_can_be_started_events_are_published_all_the_same(
     off.reconfigure(config(tmp_path, enabled=True, clips=False))
     assert off.payload() is None
     assert caplog.text.count("events are published, but not kept: no new thread") == 1
+
+
+def nothing_waits(history: History, camera: str) -> bool:
+    """Whether the encoder has taken all frames of a camera."""
+    recorder = history._clips[camera]
+    return recorder is not None and not recorder._waiting
+
+
+@pytest.mark.skipif(not any(available()), reason="no encoder is on this machine")
+def test_doubts_are_kept_where_asked_for_without_an_event_store(off: History, tmp_path: Path) -> None:
+    """Two cameras, of which one sees somebody whose score stays below the start score."""
+    kept = config(tmp_path, "door", "yard").model_copy(update={"teaching": TeachingConfig(keep=True)})
+    off.reconfigure(kept)
+    settings = EventSettings(ActionSettings(start_score=0.5, keep_score=0.3, cooldown=0.2))
+    person = TubeBox(0, 0, np.array([10, 10, 30, 40], np.float32), 0.45, np.array([0.45], np.float32), True)
+    image = np.zeros((64, 96, 3), np.uint8)
+    folder = tmp_path / "korsal-edge.teaching"
+    for index in range(60):
+        for camera in ("door", "yard"):
+            seen = (person,) if camera == "door" and 10 <= index < 20 else ()
+            one = Frame(camera, index, index / 10, index / 10, image)
+            off.frame(one, events.initial(camera, "seed"), Watched(seen, ("Fall",), settings))
+            wait_for(partial(nothing_waits, off, camera), "the encoder")
+    off.close()
+    wait_for(lambda: len(list(folder.glob("*.mp4"))) == 1, "the clip")
+    (clip,) = folder.glob("*.mp4")
+    assert clip.name == "doubt-door-1-10-0-0.mp4"
+    assert probe(clip).size == (96, 64)
+    assert not (tmp_path / "korsal-edge.history.sqlite").exists()
+    assert off.payload() is None
