@@ -3,7 +3,7 @@
 import json
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +50,8 @@ class TeachingClips:
             if doubt is None:
                 return
             try:
-                self._write(doubt, clip)
+                facts = {**doubts.as_json(doubt), "clip_start": round(clip.start, 3)}
+                write(self.folder, doubt.name, facts, clip.content)
                 self._prune()
                 self._fault = ""
             except OSError as error:
@@ -58,15 +59,6 @@ class TeachingClips:
                 if reason != self._fault:
                     log.error("%s: clips for teaching cannot be kept (%s): free its disk", self.folder, reason)
                 self._fault = reason
-
-    def _write(self, doubt: Doubt, clip: FinishedClip) -> None:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        check_space(self.folder, len(clip.content))
-        facts = {**doubts.as_json(doubt), "clip_start": round(clip.start, 3)}
-        for suffix, content in ((FACTS, json.dumps(facts, ensure_ascii=False).encode()), (CLIP, clip.content)):
-            path = self.folder / f"{doubt.name}{suffix}"
-            files.write_atomically(path, content)
-            path.chmod(0o600)
 
     def _prune(self) -> None:
         """Delete the oldest beyond the limits."""
@@ -77,6 +69,20 @@ class TeachingClips:
             if place and (place >= self._limits.clips or total > self._limits.size):
                 path.unlink(missing_ok=True)
                 path.with_suffix(FACTS).unlink(missing_ok=True)
+
+
+def write(folder: Path, name: str, facts: Mapping[str, object], clip: bytes) -> Path:
+    """A clip with what is known of it, for this user alone; returns its path. Raises OSError."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    check_space(folder, len(clip))
+    path = folder / f"{name}{CLIP}"
+    for target, content in (
+        (path.with_suffix(FACTS), json.dumps(facts, ensure_ascii=False).encode()),
+        (path, clip),
+    ):
+        files.write_atomically(target, content)
+        target.chmod(0o600)
+    return path
 
 
 def teaching_folder(directory: Path, device: str) -> Path:
