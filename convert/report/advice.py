@@ -49,7 +49,7 @@ def _of_scores(results: RunResults, scores: Scores) -> Iterator[str]:
         elif scores.intervals[place].high - scores.intervals[place].low > WIDE:
             yield f"How well {label} is found is known roughly only, as scenes differ: hold out more of them."
         if counts.actions and counts.recall < OFTEN_MISSED:
-            found = f"Of {_counted(counts.actions, 'action')} {label} {counts.recalled} got an event"
+            found = f"{counts.recalled} of {_counted(counts.actions, 'action')} {label} got an event"
             yield (
                 f"{found}{_where_missed(scores, label)}: film more of it as it looks there, at that distance and "
                 "angle, in that light."

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 import edge
 from convert.report import tables
@@ -14,11 +15,10 @@ from convert.report.markup import Html, joined, tag
 from convert.report.results import RunResults, Scores
 from convert.report.style import STYLE
 from train.evaluation.bootstrap import DRAWS, LEVEL
-from train.evaluation.event_counts import total
+from train.evaluation.event_counts import EventCounts, total
 from train.evaluation.plots import is_bookkeeping
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # nothing is fetched or executed
-SHARE = Axis("", 0, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +67,7 @@ def _figures(scores: Scores) -> Html:
         ),
         (f"{every.recalled} of {every.actions}", "actions reported"),
         (f"{every.wrong} of {every.events}", "events wrong"),
-        (
-            _rate(every.false_alarms_per_hour),
-            f"false alarms an hour, of {every.idle_seconds / 60:.1f} min. without action",
-        ),
+        (f"{every.false_alarms}", _alarms(every)),
     ]
     items = (tag("li", tag("strong", figure), words) for figure, words in shown)
     warning = " Start scores were chosen on the same videos, so figures are somewhat too good."
@@ -79,8 +76,10 @@ def _figures(scores: Scores) -> Html:
     return joined(lead, tag("ul", *items, class_="figures"))
 
 
-def _rate(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.0f}"
+def _alarms(every: EventCounts) -> str:
+    """In how much time; by the hour a single one of a few minutes would look like many."""
+    rate = "" if np.isnan(every.false_alarms_per_hour) else f"; {every.false_alarms_per_hour:.0f} an hour"
+    return f"false alarms in {every.idle_seconds / 60:.1f} minutes without any action{rate}"
 
 
 def _of_scores(scores: Scores, pictures: Pictures) -> list[Html]:
@@ -165,9 +164,7 @@ def _training(results: RunResults) -> Html:
     return _section("Learning", tag("div", *(one for one in charts if one), class_="charts"))
 
 
-def _over_samples(
-    steps: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]", results: RunResults, names: Sequence[str], title: str
-) -> Html | None:
+def _over_samples(steps: NDArray[np.float64], results: RunResults, names: Sequence[str], title: str) -> Html | None:
     lines = [Line(name.replace("_", " "), steps, results.log[name]) for name in names]
     lines = [line for line in lines if np.isfinite(line.y).any()]
     if not lines:

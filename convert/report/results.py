@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convert.report.incidents import Incidents, incidents_of
 from edge.default_linker import DefaultLinker
@@ -84,7 +85,7 @@ class Scores:
 class RunResults:
     """All of a run; `scores` is None where nothing was held out. `scenes`: of each label, by its name."""
 
-    log: Mapping[str, np.ndarray[Any, np.dtype[np.float64]]]
+    log: Mapping[str, NDArray[np.float64]]
     scenes: Mapping[str, ClassScenes]
     quiet_videos: int
     scores: Scores | None

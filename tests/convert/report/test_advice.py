@@ -56,7 +56,7 @@ def test_nothing_stands_out() -> None:
 @pytest.mark.parametrize(
     ("found", "sentence"),
     [
-        (results(replace(FINE, recalled=6)), "Of 10 actions Run 6 got an event: film more of it as it looks there"),
+        (results(replace(FINE, recalled=6)), "6 of 10 actions Run got an event: film more of it as it looks there"),
         (results(replace(FINE, wrong=4)), "4 of 10 events of Run are wrong: film what looks like it but is not"),
         (results(confusion=(7, 3, 0)), "Run is taken for Jump in 30 % of its boxes: film both in the same scenes"),
         (results(loose=0.3), "Boxes of Run lie beside the person or are loose: correct them in CVAT"),

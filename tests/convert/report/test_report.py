@@ -108,7 +108,7 @@ def test_the_worst_are_shown_and_named(text: str) -> None:
     assert re.search(r"Dunk 0\.70\s+yard/Surf_0, 0:00\.6\s+Surf 0\.60\s+street_0/quiet", words)
     assert ["Dunk", "yard", "yard/Dunk_0, 0:00.6", "1.4 s", "never"] in Cells(text).rows
     assert "Dunk is learned from one scene (one tube)" in words
-    assert "Of 2 actions Dunk 1 got an event; missed in yard" in words
+    assert "1 of 2 actions Dunk got an event; missed in yard" in words
 
 
 @pytest.mark.parametrize("name", ["<img src=x onerror=alert(1)>", '"><b>', "&amp;", "\u202eevil", "\x1b[31m"])

@@ -45,6 +45,25 @@ def test_scenes_by_name(names: list[str], expected: list[str]) -> None:
     assert held([video(name, 0) for name in names]) == expected
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["kitchen_01", "kitchen_02", "hall_01"], ["kitchen", "kitchen", "hall"]),
+        (["a/x", "a/y", "b/p"], ["a", "a", "b"]),
+        (["ann", "bob"], ["ann", "bob"]),
+        (["door_1", "door_2"], ["door", "door"]),
+        (["1", "2"], ["1", "2"]),
+        (["v_Dunk_g01_c01", "v_Dunk_g01_c02", "v_Surf_g01_c01"], ["v_Dunk_g01", "v_Dunk_g01", "v_Surf_g01"]),
+        ([], []),
+    ],
+)
+def test_the_scene_of_each_video(names: list[str], expected: list[str]) -> None:
+    videos = [video(name, 0) for name in names]
+    assert list(split_lists.scene_names(videos)) == expected
+    told = [replace(one, scene="here" if place else None) for place, one in enumerate(videos)]
+    assert list(split_lists.scene_names(told)) == [*names[:1], *["here"] * len(names[1:])]
+
+
 def test_one_scene_is_named() -> None:
     choice = split_lists.choice([video(f"door_{n}", 0) for n in range(5)])
     assert choice.note == "all 5 videos show one scene, door, as their names tell"
