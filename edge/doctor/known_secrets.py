@@ -61,12 +61,12 @@ def _file_secrets(path: Path) -> Iterator[str]:
     for camera in cameras.values() if isinstance(cameras, dict) else ():
         if isinstance(camera, dict):
             yield from (part for value in _texts(camera.get("source")) for part in parts_of(value))
-    mqtt = document.get("mqtt")
-    if isinstance(mqtt, dict):
-        yield from _texts({key: value for key, value in mqtt.items() if key not in KEPT_KEYS})
-        password_file = mqtt.get("password_file")
-        if isinstance(password_file, str):
-            yield _line_of(path.absolute().parent / password_file)
+    for table in (document.get("mqtt"), document.get("web")):
+        if isinstance(table, dict):
+            yield from _texts({key: value for key, value in table.items() if key not in KEPT_KEYS})
+            password_file = table.get("password_file")
+            if isinstance(password_file, str):
+                yield _line_of(path.absolute().parent / password_file)
 
 
 def _texts(value: Any) -> Iterator[str]:

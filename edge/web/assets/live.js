@@ -68,7 +68,7 @@ class Panel {
     this.state.className = state === "online" ? "good" : "bad";
     const words = [];
     if (rate !== null) words.push(`${rate.toFixed(1)} frames a second`);
-    if (latency) words.push(`${latency.p50.toFixed(0)} ms from capture to event, ${latency.p95.toFixed(0)} ms in one of twenty`);
+    if (latency) words.push(`${latency.p50.toFixed(0)} ms from capture to event (95 %: ${latency.p95.toFixed(0)} ms)`);
     this.figures.textContent = words.join(" · ");
     this.figure.classList.toggle("off", state !== "online");
   }

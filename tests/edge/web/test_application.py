@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
@@ -13,6 +14,7 @@ from edge.history.tube_points import TubePoint
 from edge.web import passwords
 from edge.web.messages import Unpacker
 from edge.web.request_rules import HEADERS
+from edge.web.viewers import MOST_VIEWERS
 from tests.support.served_page import ServedPage
 from tests.support.waiting import wait_for
 
@@ -250,6 +252,25 @@ def test_a_viewer_gets_what_it_looks_at(page: ServedPage) -> None:
 @pytest.mark.parametrize("words", ["", "[]", "{}", '{"watch": 1}', "[" * 5000, json.dumps({"watch": ["x"] * 65})])
 def test_a_viewer_that_talks_nonsense_is_left(page: ServedPage, words: str) -> None:
     assert not any(isinstance(one, bytes) for one in asyncio.run(look(page, words)))
+
+
+async def crowd(page: ServedPage, size: int) -> list[int]:
+    """The answers to so many browsers that look at the same time."""
+    headers = {"Cookie": page.cookie, "Origin": f"http://{page.host}"}
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session, AsyncExitStack() as owned:
+        found = []
+        for _ in range(size):
+            try:
+                await owned.enter_async_context(session.ws_connect(f"http://{page.host}/live", headers=headers))
+                found.append(101)
+            except aiohttp.WSServerHandshakeError as error:
+                found.append(error.status)
+        return found
+
+
+def test_a_crowd_of_viewers_is_bounded(page: ServedPage) -> None:
+    wait_for(lambda: page.listen() and page.said("watched")[-1]["viewers"] == 0, "that nobody looks")
+    assert asyncio.run(crowd(page, MOST_VIEWERS + 2)) == [101] * MOST_VIEWERS + [503, 503]
 
 
 def test_no_other_page_looks_on(page: ServedPage) -> None:

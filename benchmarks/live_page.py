@@ -1,0 +1,132 @@
+"""Measures what viewers of the live page cost a camera, beside the same frames with nobody looking.
+
+python -m benchmarks.live_page [--frames 200] [--rounds 3] [--fps 15] [--viewers 2]. Frames come at a camera's pace;
+the viewers are in a process of their own and take all that they are sent. The processor's time of the loop is that of
+the thread that detects, that of the process includes the thread that encodes; the page's own process comes beside it.
+"""
+
+import argparse
+import asyncio
+import itertools
+import multiprocessing
+import socket
+import statistics
+import tempfile
+import time
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import psutil
+
+from edge import pipeline
+from edge.cameras.video_file import read_file
+from edge.config.schema import CameraConfig, Config, ModelConfig, OutboxConfig
+from edge.config.web import WebConfig
+from edge.inference import Engine
+from edge.open_model import open_at_terminal
+from edge.pipeline import PipelineSettings
+from edge.shipped_files import asset_path
+from edge.sources import Frame
+from edge.web.live_page import LivePage
+
+CLIP = "demo/basketball.mp4"
+Times = tuple[float, float, float]  # ms of processor time a frame: loop, process, page's process
+
+
+def main() -> int:
+    """Print ms a frame with and without viewers, and their ratios."""
+    options = _options()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder, open_at_terminal(ModelConfig(threads=1), Path(folder)) as engine:
+        config = Config(
+            cameras={"door": CameraConfig.model_construct(source="door")},
+            outbox=OutboxConfig(directory=Path(folder)),
+            web=WebConfig(enabled=True, port=port),
+        )
+        page = LivePage(config, engine.manifest.labels)
+        frames = list(itertools.islice(itertools.cycle(read_file(asset_path(CLIP), "door")), options.frames))
+        alone: list[Times] = []
+        watched: list[Times] = []
+        for _ in range(options.rounds):
+            for viewers, times in ((0, alone), (options.viewers, watched)):
+                times.append(_play(frames, engine, page, options.fps, port, viewers))
+                loop, process, server = times[-1]
+                print(f"{viewers} viewers: loop {loop:.2f}, process {process:.2f}, page {server:.2f} ms a frame")
+        page.close()
+    for place, name in enumerate(("loop", "process")):
+        ratio = statistics.median(w[place] / a[place] for w, a in zip(watched, alone, strict=True))
+        print(f"{name}: {ratio:.3f} of the processor's time with nobody looking (median of {options.rounds})")
+    return 0
+
+
+def _play(frames: list[Frame], engine: Engine, page: LivePage, fps: float, port: int, viewers: int) -> Times:
+    ended, ready = multiprocessing.Event(), multiprocessing.Event()
+    browser = multiprocessing.Process(target=_look, args=(port, viewers, ready, ended))
+    browser.start()
+    ready.wait()
+    server = next(one for one in psutil.Process().children() if "edge.web.server_process" in one.cmdline())
+    state, loop, begun = pipeline.initial("door", "seed"), 0.0, (time.process_time(), sum(server.cpu_times()[:2]))
+    due = time.monotonic()
+    for index, shown in enumerate(frames):
+        frame = Frame("door", index, index / fps, index / fps, shown.image)
+        begin = time.thread_time()
+        state, result = pipeline.step(state, frame, engine, PipelineSettings())
+        page.frame(frame, state.events, result)
+        page.state(dict)
+        loop += time.thread_time() - begin
+        due += 1 / fps
+        time.sleep(max(0.0, due - time.monotonic()))
+    spent = (time.process_time() - begun[0], sum(server.cpu_times()[:2]) - begun[1])
+    ended.set()
+    browser.join()
+    return loop / len(frames) * 1000, spent[0] / len(frames) * 1000, spent[1] / len(frames) * 1000
+
+
+def _look(port: int, viewers: int, ready: Event, ended: Event) -> None:
+    """Look at the camera with so many connections until the measurement has ended."""
+    asyncio.run(_look_on(f"127.0.0.1:{port}", viewers, ready, ended))
+
+
+async def _look_on(host: str, viewers: int, ready: Event, ended: Event) -> None:
+    import aiohttp
+
+    for _ in range(100):
+        try:
+            cookie = urlopen(Request(f"http://{host}/")).headers["Set-Cookie"].partition(";")[0]
+            break
+        except OSError:
+            await asyncio.sleep(0.1)
+    received = [0] * viewers
+
+    async def view(number: int, session: aiohttp.ClientSession) -> None:
+        headers = {"Cookie": cookie, "Origin": f"http://{host}"}
+        async with session.ws_connect(f"http://{host}/live", headers=headers) as browser:
+            await browser.send_str('{"watch": ["door"]}')
+            async for message in browser:
+                received[number] += message.type is aiohttp.WSMsgType.BINARY
+
+    async with aiohttp.ClientSession() as session:
+        looking = [asyncio.create_task(view(number, session)) for number in range(viewers)]
+        await asyncio.sleep(0.5)
+        ready.set()
+        while not ended.is_set():
+            await asyncio.sleep(0.1)
+        for one in looking:
+            one.cancel()
+    if viewers:
+        print(f"pictures received: {received}", flush=True)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measures what viewers of the live page cost a camera.")
+    parser.add_argument("--frames", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--fps", type=float, default=15.0)
+    parser.add_argument("--viewers", type=int, default=2)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
