@@ -184,7 +184,8 @@ class Daemon:
         self._health.count_invalid(result.detections.invalid)
         if session.feed.live:
             self._health.stopwatch.record("capture_to_outbox", time.monotonic() - frame.monotonic_time)
-        self._live_page.frame(frame, state.events, result)
+        with session.isolating_faults(frame):
+            self._live_page.frame(frame, state.events, result)
         if self._observe is not None:
             self._observe(frame, result)
 

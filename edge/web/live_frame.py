@@ -47,6 +47,9 @@ def jpeg(image: NDArray[np.uint8], width: int) -> bytes:
     """(H, W, 3) uint8, BGR → JPEG, at most `width` pixels wide; b"" where it cannot be encoded."""
     scale = min(1.0, width / image.shape[1])
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image
-    done, content = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    try:
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image
+        done, content = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    except cv2.error:  # as for sides that a JPEG cannot have
+        return b""
     return content.tobytes() if done else b""

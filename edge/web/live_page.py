@@ -58,22 +58,23 @@ class LivePage:
         """Apply a reloaded configuration."""
         before, self._config = self._config, config
         if config.web != before.web:
-            self.close()
-            self._begin(config)
+            former, self._feeder = self._feeder, None
+            self._begin(config, None if former is None else former.end())
 
     def close(self) -> None:
         """End the page."""
         if self._feeder is not None:
-            self._feeder.close()
+            self._feeder.end().join(CLOSE_SECONDS)
             self._feeder = None
 
-    def _begin(self, config: Config) -> None:
+    def _begin(self, config: Config, former: threading.Thread | None = None) -> None:
+        """Start the page, once the `former` one has released its port."""
         if not config.web.enabled:
             return
         try:
             for package in ("aiohttp", "argon2"):
                 packages.require(package)
-            self._feeder = _Feeder(page_settings(config), config.web.fps, config.web.width, self._start)
+            self._feeder = _Feeder(page_settings(config), config.web.fps, config.web.width, self._start, former)
         except (MissingPackageError, ThreadError) as error:
             log.error("live page: %s; everything else goes on", error)
 
@@ -81,7 +82,9 @@ class LivePage:
 class _Feeder:
     """The thread, and what waits for it."""
 
-    def __init__(self, settings: PageSettings, fps: float, width: int, start: Start) -> None:
+    def __init__(
+        self, settings: PageSettings, fps: float, width: int, start: Start, former: threading.Thread | None
+    ) -> None:
         """Raises ThreadError."""
         self._settings, self._interval, self._width, self._start = settings, 1 / fps, width, start
         self._lock, self._filled = threading.Lock(), threading.Event()
@@ -93,7 +96,7 @@ class _Feeder:
         self._state_at = 0.0
         self._closed = False
         self._fault = ""  # last logged
-        self._thread = threads.start("live page", self._run)
+        self._thread = threads.start("live page", self._run, former)
 
     def wants(self, frame: Frame) -> bool:
         """Whether somebody looks at its camera, and it is time for another picture."""
@@ -118,13 +121,15 @@ class _Feeder:
             self._state = state
         self._filled.set()
 
-    def close(self) -> None:
-        """End process and thread."""
+    def end(self) -> threading.Thread:
+        """Have process and thread end, without waiting; the thread."""
         self._closed = True
         self._filled.set()
-        self._thread.join(CLOSE_SECONDS)
+        return self._thread
 
-    def _run(self) -> None:
+    def _run(self, former: threading.Thread | None) -> None:
+        if former is not None:
+            former.join(CLOSE_SECONDS)
         pause = FIRST_PAUSE
         while not self._closed:
             began = time.monotonic()

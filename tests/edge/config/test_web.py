@@ -1,5 +1,6 @@
 import pytest
 
+from edge.config.edit import redacted
 from edge.config.validation import validate
 
 CAMERAS = {"door": {"source": "/dev/video0"}}
@@ -13,6 +14,12 @@ def test_it_is_off_and_on_loopback_unless_asked_for() -> None:
     found = validate({"cameras": CAMERAS}).usable
     assert found is not None
     assert (found.web.enabled, found.web.address, found.web.password_file) == (False, "127.0.0.1", None)
+
+
+def test_no_request_tells_its_files() -> None:
+    found = validate({"cameras": CAMERAS, "web": {"password_file": "a", "cert": "b", "key": "c"}}).usable
+    assert found is not None
+    assert not {"password_file", "cert", "key"} & redacted(found)["web"].keys()
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "10.0.0.5", "fe80::1"])

@@ -115,8 +115,14 @@ def test_a_reload_begins_and_ends_it(tmp_path: Path, caplog: pytest.LogCaptureFi
     before = children()
     page.reconfigure(config(tmp_path, port))
     assert children() == before
+    file = tmp_path / "config.toml"
+    config(tmp_path, port)
+    file.write_text(file.read_text().replace("width = 64", "width = 128"))
+    page.reconfigure(load(file))
+    wait_for(lambda: caplog.text.count(f"live page: http://127.0.0.1:{port}/") == 2, "the page with other settings")
+    assert "unavailable" not in caplog.text
     page.reconfigure(config(tmp_path, port, "false"))
-    assert children() == []
+    wait_for(lambda: children() == [], "the end of the page")
 
 
 def test_a_port_that_is_taken_is_named_once(tmp_path: Path, quick: None, caplog: pytest.LogCaptureFixture) -> None:
