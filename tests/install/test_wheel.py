@@ -26,13 +26,13 @@ def run(*command: str | Path, folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of a fresh environment that holds the wheel with the extra `cpu`."""
+    """The Python of a fresh environment that holds the wheel with the extras `cpu` and `web`."""
     folder = tmp_path_factory.mktemp("wheel")
     run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT, folder=folder)
     (wheel,) = folder.glob("*.whl")
     run(sys.executable, "-m", "venv", folder / "venv", folder=folder)
     python = folder / "venv" / "bin" / "python"
-    run(python, "-m", "pip", "install", "--quiet", "--no-input", f"{wheel}[cpu]", folder=folder)
+    run(python, "-m", "pip", "install", "--quiet", "--no-input", f"{wheel}[cpu,web]", folder=folder)
     return python
 
 
@@ -57,6 +57,12 @@ def test_what_is_shipped_is_found(installed: Path, tmp_path: Path, name: str) ->
         installed, "-c", f"from edge.shipped_files import asset_path; print(asset_path({name!r}))", folder=tmp_path
     )
     assert Path(found.strip()).is_relative_to(installed.parent.parent)
+
+
+def test_the_live_page_is_there(installed: Path, tmp_path: Path) -> None:
+    code = "from edge.web.application import ASSETS; print(*sorted(one.name for one in ASSETS.iterdir()))"
+    here = sorted(one.name for one in (ROOT / "edge" / "web" / "assets").iterdir())
+    assert run(installed, "-c", code, folder=tmp_path).split() == here
 
 
 def test_the_command_is_there(installed: Path, tmp_path: Path) -> None:

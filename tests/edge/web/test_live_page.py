@@ -3,6 +3,7 @@
 import logging
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from edge.web.live_frame import jpeg, people
 from edge.web.live_page import LivePage
 from edge.web.page_process import PageProcess, PageProcessError
 from edge.web.page_settings import PageSettings
+from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 
@@ -101,6 +103,20 @@ def test_a_page_that_dies_comes_back(page: LivePage, caplog: pytest.LogCaptureFi
     assert "its process has ended; it is started again, everything else goes on" in caplog.text
     page.close()
     assert children() == []
+
+
+def test_without_its_packages_the_daemon_needs_none_of_them(tmp_path: Path) -> None:
+    code = (
+        "import logging, sys; sys.modules |= {'aiohttp': None, 'argon2': None}\n"
+        "from edge import packages; packages.find_spec = lambda name: None\n"
+        "import edge.commands.command_line\n"
+        "from edge.config.config_file import load; from edge.web.live_page import LivePage\n"
+        "logging.basicConfig(); LivePage(load(sys.argv[1]), ()).close()"
+    )
+    config(tmp_path, free_port())
+    words = [sys.executable, "-c", code, str(tmp_path / "config.toml")]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "aiohttp is not installed: pip install 'korsal-edge[web]'; everything else goes on" in done.stderr
 
 
 def test_a_reload_begins_and_ends_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
