@@ -1,10 +1,11 @@
-"""What zones, stays and paths of events cost, beside the rest of the daemon's work on a frame.
+"""What zones, stays, paths and doubts of events cost, beside the rest of the daemon's work on a frame.
 
     python -m benchmarks.event_cost
 
 Ten people, each of whom does two actions, walk through eight zones that ask for a stay; the processor time of a frame
-of `events.step`, with zones and without, and the payload of an end are set beside a frame of the whole pipeline with
-the shipped model. All turns alternate in one run.
+of `events.step`, with zones and without, of what [teaching] adds (`doubts.step`: a second linker and two lives of
+events), and the payload of an end are set beside a frame of the whole pipeline with the shipped model. All turns
+alternate in one run.
 """
 
 import time
@@ -17,8 +18,13 @@ from edge.broker.payload import ModelIdentity, event_payload
 from edge.broker.topics import encode
 from edge.config.config_file import model_path
 from edge.config.schema import ModelConfig
+from edge.default_linker import DefaultLinker
+from edge.detector import Detections
 from edge.event_settings import ActionSettings, EventSettings
 from edge.events import Event, EventState
+from edge.history import doubts
+from edge.history.doubts import Watched
+from edge.history.second_linker import Linked
 from edge.open_model import open_at_terminal
 from edge.pipeline import PipelineSettings
 from edge.sources import Frame
@@ -73,6 +79,16 @@ def walk(settings: EventSettings) -> EventState:
     return state
 
 
+def doubt() -> None:
+    """The doubts of all frames, about the events of the first."""
+    state, life = doubts.initial("door"), events.initial("door", "benchmark")
+    for index, boxes in enumerate(STORY):
+        corners, scores = np.array([one.box for one in boxes]), np.array([one.class_scores for one in boxes])
+        found = Detections(corners, scores.max(axis=1), np.zeros(len(boxes), np.int64), scores)
+        linked = Linked(found, DefaultLinker(), life)
+        state, _ = doubts.step(state, frame(index), Watched(boxes, LABELS, PLAIN, linked))
+
+
 STORY = [people(index) for index in range(FRAMES)]
 
 
@@ -87,7 +103,7 @@ def main() -> None:
     images = [np.roll(noise, shift, axis=1) for shift in range(20)]
     frames = [Frame("door", index, index / 25, index / 25, image) for index, image in enumerate(images)]
     ends = events.close(walk(DECIDING), 20.0, "shutdown")
-    found: dict[str, list[float]] = {"plain": [], "zones": [], "end": [], "pipeline": []}
+    found: dict[str, list[float]] = {"plain": [], "zones": [], "doubts": [], "end": [], "pipeline": []}
     model = ModelConfig(threads=1, runtime="onnxruntime")
     with open_at_terminal(model, model_path(model).parent) as engine:
         for _ in range(TURNS):
@@ -97,6 +113,7 @@ def main() -> None:
             )
             found["plain"].append(processor_ms(lambda: walk(PLAIN), FRAMES))
             found["zones"].append(processor_ms(lambda: walk(DECIDING), FRAMES))
+            found["doubts"].append(processor_ms(doubt, FRAMES))
             found["end"].append(processor_ms(lambda: payloads(ends), len(ends)))
     whole = float(np.median(found["pipeline"]))
     for name, times in found.items():

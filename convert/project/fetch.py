@@ -15,7 +15,7 @@ from train.datasets import project_data
 STATE = PurePosixPath("/var/lib/korsal-edge")  # of the installed service
 PATTERN = "*.teaching/doubt-*.mp4"  # in there
 # of such a file: its folder, then its camera, when, and of whom; nothing that leads elsewhere
-NAME = re.compile(r"(?P<folder>[\w-][\w.-]*\.teaching)/(?P<stem>doubt-(?P<camera>[\w-]+)(?:-\d+){4})\.mp4")
+NAME = re.compile(r"(?P<folder>[\w-][\w.-]*\.teaching)/(?P<stem>doubt-(?P<camera>[\w-]+)(?:-\d+){4}b?)\.mp4")
 SSH_FAILED = 255
 AT_ONCE = 50  # files of one scp
 

@@ -1,7 +1,8 @@
-"""Moments that the model is in doubt of, worth annotating: scores around the start score, and events too short. Pure.
+"""Moments worth annotating: scores around the start score, events too short, or of one linker alone. Pure.
 
 A second life of events runs beside that of `edge/events.py`, with lower scores, and publishes nothing: what it finds
-and the first does not is in doubt, and so is what both find at scores hardly above the start score.
+and the first does not is in doubt, and so is what both find at scores hardly above the start score. What only one of
+the two linkers makes an event of is found by `edge/history/second_linker.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,8 @@ from typing import Literal
 from edge import events
 from edge.event_settings import ActionSettings, EventSettings
 from edge.events import ActionKey, EventState
+from edge.history import second_linker
+from edge.history.second_linker import Linked, OpenEvent, SecondLinking
 from edge.sources import Frame
 from edge.tracked_action import TrackedAction
 from edge.tubes import TubeBox
@@ -18,22 +21,31 @@ from edge.tubes import TubeBox
 LOWEST, HIGHEST = 0.8, 1.25  # times the start score: between these a highest score leaves doubt
 PAUSE_SECONDS = 60.0  # between two doubts of one camera: more of the same teaches little
 PREFIX = "doubt-"  # of the names of such moments, unlike ids of events
+SECOND = "b"  # ends the name of one that the second linker alone has found, whose tubes have numbers of their own
 
-Reason = Literal["score", "short"]
+Reason = Literal["score", "short", "linkers"]
 
 
 @dataclass(frozen=True)
 class Watched:
-    """What is known of a frame: all live tubes, the actions of the model, and the camera's settings."""
+    """What is known of a frame: all live tubes, the actions of the model, and the camera's settings.
+
+    `linked`: how it came to that; without it the linkers are not compared.
+    """
 
     tube_boxes: Sequence[TubeBox]
     labels: Sequence[str]
     settings: EventSettings
+    linked: Linked | None = None
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """One such moment. `reason`: its highest `score` is around the start score; or it was above, but `short`."""
+    """One such moment.
+
+    `reason`: its highest `score` is around the start score; or it was above, but `short`; or one of the `linkers` alone
+    made an event of it.
+    """
 
     name: str  # unique while the daemon runs
     camera: str
@@ -50,6 +62,7 @@ class DoubtState:
     """What is carried from frame to frame of one camera. `decided`: when the last doubt was, monotonic, s."""
 
     life: EventState
+    second: SecondLinking
     settings: EventSettings | None = None  # from which `lowered` was made
     lowered: EventSettings = EventSettings()
     decided: float = -PAUSE_SECONDS
@@ -57,7 +70,7 @@ class DoubtState:
 
 def initial(camera: str) -> DoubtState:
     """The state before the first frame."""
-    return DoubtState(events.initial(camera, "doubts"))
+    return DoubtState(events.initial(camera, "doubts"), second_linker.initial(camera))
 
 
 def step(state: DoubtState, frame: Frame, watched: Watched) -> tuple[DoubtState, tuple[Doubt, ...]]:
@@ -68,19 +81,27 @@ def step(state: DoubtState, frame: Frame, watched: Watched) -> tuple[DoubtState,
     life, _ = events.step(state.life, watched.tube_boxes, frame, watched.labels, state.lowered)
     ended = [key for key, one in before.items() if _name(key, one) != _name(key, life.actions.get(key))]
     doubts = [found for key in ended if (found := _doubt(life.camera, key, before[key], watched.settings))]
+    second, alone = state.second, tuple[OpenEvent, ...]()
+    if watched.linked is not None:
+        second, alone = second_linker.step(second, frame, watched.linked, watched.labels, watched.settings)
+    doubts += [_of_one_linker(life.camera, one, watched.settings) for one in alone]
+    state = replace(state, life=life, second=second)
     if not doubts or frame.monotonic_time - state.decided < PAUSE_SECONDS:
-        return replace(state, life=life), ()
+        return state, ()
     chosen = max(doubts, key=lambda one: (one.seconds, one.name))
-    return replace(state, life=life, decided=frame.monotonic_time), (chosen,)
+    return replace(state, decided=frame.monotonic_time), (chosen,)
 
 
 def open_moments(state: DoubtState) -> dict[str, float]:
     """What may yet turn out to be in doubt, by name, and when each began, monotonic, s."""
-    return {
-        _name(key, one, state.life.camera): one.first.monotonic
+    camera = state.life.camera
+    found = {
+        _name(key, one, camera): one.first.monotonic
         for key, one in state.life.actions.items()
         if one.in_place or one.event_id
     }
+    alone = [one for event_id, one in state.second.open.items() if event_id not in state.second.agreed]
+    return found | {_name_of(one, camera): one.tracked.first.monotonic for one in alone}
 
 
 def lowered(settings: EventSettings) -> EventSettings:
@@ -108,9 +129,23 @@ def _doubt(camera: str, key: ActionKey, tracked: TrackedAction, settings: EventS
     if tracked.top_score >= HIGHEST * start and tracked.event_id:
         return None
     reason: Reason = "score" if tracked.top_score < HIGHEST * start else "short"
-    seconds = tracked.last_seen.monotonic - tracked.first.monotonic
-    began = tracked.first.unix
-    return Doubt(_name(key, tracked, camera), camera, tracked.action, reason, tracked.top_score, start, began, seconds)
+    name, began = _name(key, tracked, camera), tracked.first.unix
+    return Doubt(name, camera, tracked.action, reason, tracked.top_score, start, began, _seconds(tracked))
+
+
+def _seconds(tracked: TrackedAction) -> float:
+    return tracked.last_seen.monotonic - tracked.first.monotonic
+
+
+def _name_of(one: OpenEvent, camera: str) -> str:
+    return _name(one.key, one.tracked, camera) + SECOND * one.second
+
+
+def _of_one_linker(camera: str, one: OpenEvent, settings: EventSettings) -> Doubt:
+    tracked = one.tracked
+    start, seconds = settings.for_action(tracked.action).start_score, _seconds(tracked)
+    began, top = tracked.first.unix, tracked.top_score
+    return Doubt(_name_of(one, camera), camera, tracked.action, "linkers", top, start, began, seconds)
 
 
 def as_json(doubt: Doubt) -> Mapping[str, object]:

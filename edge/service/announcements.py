@@ -11,14 +11,14 @@ from edge.broker.publisher import Publisher
 from edge.broker.topics import Topics, active_payload, encode, people_payload, status_payload
 from edge.config.config_file import fingerprint, state_directory
 from edge.config.schema import Config, MqttConfig, OutboxConfig
-from edge.event_settings import EventSettings
 from edge.events import Event, EventState
 from edge.history.doubts import Watched
 from edge.history.history import History
+from edge.history.second_linker import Linked
 from edge.people_count import PeopleCount
+from edge.pipeline import PipelineSettings, StepResult
 from edge.sensors import clock
 from edge.sources import Frame
-from edge.tubes import TubeBox
 from edge.video import text_rendering
 from edge.video.snapshot import snapshot
 
@@ -75,10 +75,11 @@ class Announcer:
         for arguments in snapshots:
             self._publish_snapshot(*arguments)
 
-    def frame(self, frame: Frame, state: EventState, tube_boxes: Sequence[TubeBox], settings: EventSettings) -> None:
+    def frame(self, frame: Frame, state: EventState, result: StepResult, settings: PipelineSettings) -> None:
         """Keep what belongs to open events and doubts in the history, where there is one; `state`: after the frame."""
         if self._history is not None:
-            self._history.frame(frame, state, Watched(tube_boxes, self._labels, settings))
+            linked = Linked(result.detections, settings.linker, state)
+            self._history.frame(frame, state, Watched(result.tube_boxes, self._labels, settings.events, linked))
 
     def snapshot(self, camera: str, frame: Frame) -> None:
         """Publish a camera's frame, because a request asks for it."""

@@ -87,7 +87,7 @@ class CameraSession:
     def _publish(self, frame: Frame, state: PipelineState, result: StepResult) -> None:
         self._pipeline = state
         self._announcer.events(self.name, result.events, frame, self.feed.live)
-        self._announcer.frame(frame, state.events, result.tube_boxes, self.settings.events)
+        self._announcer.frame(frame, state.events, result, self.settings)
         if self._snapshot_requested:
             self._snapshot_requested = False
             self._announcer.snapshot(self.name, frame)
