@@ -17,6 +17,7 @@ import psutil
 from paho.mqtt.client import Client
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from tests.support import described_messages
 from tests.support.broker import Subscriber
 from tests.support.paths import ROOT
 from tests.support.tiny_model import write_tiny_model
@@ -127,7 +128,8 @@ class Daemon:
 class Witness(Subscriber):
     """A subscriber that knows how often it has subscribed, and what is missing of what it has heard.
 
-    It listens to what the device says, not to what it is asked.
+    It listens to what the device says, not to what it is asked. All of it must be as docs/asyncapi.json
+    describes it, which is looked at in the end.
     """
 
     def __init__(self, port: int) -> None:
@@ -140,6 +142,13 @@ class Witness(Subscriber):
     def _on_subscribe(self, *report: Any) -> None:
         self.subscriptions += 1
         super()._on_subscribe(*report)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        if kind is None:
+            described_messages.check(self.messages)
 
     def telemetry(self) -> dict[str, Any]:
         """The newest."""
