@@ -56,6 +56,10 @@ def check(manifest: Manifest) -> None:
     """Before the work: GraftError for a model that cannot prepare frames itself."""
     if manifest.preprocessing == "graph":
         raise GraftError(f"{manifest.name}: prepares frames itself already")
+    if manifest.clip is not None:
+        raise GraftError(
+            f"{manifest.name}: sees clips, whose frames the device prepares and keeps; leave --with-motion away"
+        )
     if manifest.motion.kind == "flow":
         raise GraftError(
             f"{manifest.name}: reads optical flow, which ONNX has no operator for; leave --with-motion away, "

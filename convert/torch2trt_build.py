@@ -88,9 +88,10 @@ def build(
     checkpoint = checkpoints.load(weights)
     if checkpoint.manifest.memory is not None:
         raise Torch2TrtError(f"{weights}: takes a memory's maps, which torch2trt does not feed; export it and {REMEDY}")
+    if checkpoint.manifest.clip is not None:
+        raise Torch2TrtError(f"{weights}: sees clips, which torch2trt does not feed; export it and {REMEDY}")
     precision = options.precision or as_precision(checkpoint.manifest.precision)
     options = replace(options, precision=precision)
-    checkpoints.require_frames(checkpoint)
     network = AllFloat(clip_networks.decoder(checkpoints.detector(checkpoint), checkpoint.manifest))
     images = [one[INPUT] for one in calibrate(checkpoint.manifest)] if precision == "int8" else []
     report(f"{weights}: building with torch2trt and TensorRT {platform.tensorrt}; on a Jetson this takes minutes")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edge import detector
 from edge import motion_map as motion
+from edge.clip_branch import ClipBranch
 from edge.manifest import INPUT, OUTPUTS, Manifest
 from edge.memory_network import MemoryInputs, MemoryNetwork
 from edge.motion_gap import MotionGap, recall
@@ -104,7 +105,7 @@ class Engine:
     `largest_batch` is that of one call. `run_frames` replaces the CPU's preprocessing and motion map where it is set.
     `preprocessor`: where frames are fitted and compared. `fallback`: why this is not what was configured or what the
     machine could do, with the remedy; "" where it is. `memory`: where the manifest names one; `infer` then takes
-    MEMORY_INPUTS too.
+    MEMORY_INPUTS too. `clip`: of a model that sees clips; `infer` then takes CLIP_MAP, and `run_frames` makes that.
     """
 
     infer: Infer
@@ -116,6 +117,7 @@ class Engine:
     preprocessor: Preprocessor = "cpu"
     fallback: str = ""
     memory: StreamingMemory | None = None
+    clip: ClipBranch | None = None
 
 
 class GpuInput(Protocol):
@@ -156,7 +158,7 @@ class LoadedEngine:
     """An engine with what it owns on the GPU: a context manager.
 
     `runner` and `path` (of the engine file) are None where another runtime than TensorRT runs the model; `memory`,
-    what `engine.memory` owns on the GPU, is where another one runs that, or there is none.
+    what `engine.memory` or `engine.clip` owns on the GPU, is where another one runs that, or there is none.
     """
 
     engine: Engine

@@ -13,8 +13,9 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_core import from_json as parse_json
 
+from edge import clip as clips
 from edge import memory_network
-from edge.clip import ClipInput
+from edge.clip import CLIP, CLIP_MAP, NEWEST_MAP, ClipInput
 from edge.memory_network import MemoryNetwork
 from edge.motion_gap import REFERENCE_RATE, MotionGap
 from edge.motion_map import MotionSettings
@@ -23,7 +24,6 @@ from edge.text import is_visible_line, sanitized, shortened
 VERSION = 1
 METADATA_KEY = "korsal_edge"  # of the ONNX file's metadata
 INPUT = "image"  # the network's input by name
-CLIP = "clip"  # and the clip beside it, where it sees one
 OUTPUTS = ("boxes", "scores", "labels", "class_scores")  # and its outputs
 FRAME, PREVIOUS = "frame", "previous"  # the inputs of a model that prepares frames itself
 FITTED, MOTION, SHIFT = "fitted", "motion", "shift"  # and what it gives out beside OUTPUTS
@@ -147,9 +147,10 @@ def input_shapes(manifest: Manifest, batch: int, frame_size: tuple[int, int]) ->
     """The shape of each input of the model for a batch of frames of that size (width, height).
 
     A model with its preprocessing inside takes FRAME, uint8 BGR, and unless it has no motion map PREVIOUS, float32:
-    the FITTED frames that it gave out some frames before. A model with a memory takes MEMORY_INPUTS too.
+    the FITTED frames that it gave out some frames before. A model with a memory takes MEMORY_INPUTS too, one that sees
+    clips CLIP_MAP.
     """
-    of_memory = memory_shapes(manifest, batch)
+    of_memory = {**memory_shapes(manifest, batch), **_clip_map(manifest, CLIP_MAP, batch)}
     if manifest.preprocessing == "outside":
         return {INPUT: input_shape(manifest, batch), **of_memory}
     shapes: dict[str, tuple[int, ...]] = {FRAME: (batch, frame_size[1], frame_size[0], 3)}
@@ -161,6 +162,22 @@ def input_shapes(manifest: Manifest, batch: int, frame_size: tuple[int, int]) ->
 def memory_shapes(manifest: Manifest, batch: int) -> dict[str, tuple[int, ...]]:
     """The shape of each of MEMORY_INPUTS; none for a model without a memory."""
     return {} if manifest.memory is None else memory_network.detector_shapes(manifest.memory, batch)
+
+
+def clip_shapes(manifest: Manifest, batch: int) -> dict[str, tuple[int, ...]]:
+    """The shape of CLIP, which the other network of a model takes that sees clips; none for other models."""
+    clip = manifest.clip
+    return {} if clip is None else {CLIP: clips.clip_shape(clip, batch, manifest.height, manifest.width)}
+
+
+def newest_map_shapes(manifest: Manifest, batch: int) -> dict[str, tuple[int, ...]]:
+    """The shape of NEWEST_MAP, which that network gives out; none for other models."""
+    return _clip_map(manifest, NEWEST_MAP, batch)
+
+
+def _clip_map(manifest: Manifest, name: str, batch: int) -> dict[str, tuple[int, ...]]:
+    clip = manifest.clip
+    return {} if clip is None else {name: clips.map_shape(clip, batch, manifest.height, manifest.width)}
 
 
 def output_shapes(manifest: Manifest, batch: int) -> dict[str, tuple[int, ...]]:
@@ -208,7 +225,18 @@ def from_json(text: str) -> Manifest:
         raise _refusal(sentences(error)) from error
     if unknown := sorted(manifest.start_scores.keys() - set(manifest.labels)):
         raise _refusal([f"start_scores has {name}, which is no label" for name in unknown])
+    if problem := _clip_problem(manifest):
+        raise _refusal([problem])
     return manifest
+
+
+def _clip_problem(manifest: Manifest) -> str:
+    """What is wrong with a clip, as a sentence; "" where nothing is."""
+    if (clip := manifest.clip) is None:
+        return ""
+    if (manifest.motion.kind, manifest.memory, manifest.preprocessing) != ("none", None, "outside"):
+        return "clip is beside a motion map, a memory or preprocessing inside, which no network of ours has together"
+    return clips.room_problem(clip, manifest.height, manifest.width)
 
 
 @cache
@@ -223,7 +251,7 @@ def _key_problems(content: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(motion := content.get("motion"), dict):
         yield from _differences("motion.", motion, {f.name for f in fields(MotionSettings)})
     if isinstance(clip := content.get("clip"), dict):
-        yield from _differences("clip.", clip, {f.name for f in fields(ClipInput)})
+        yield from _differences("clip.", clip, {f.name for f in fields(ClipInput)} - (clips.OF_FILES - clip.keys()))
     if isinstance(memory := content.get("memory"), dict):
         named = {f.name for f in fields(MemoryNetwork)} - (memory_network.OF_FILES - memory.keys())
         yield from _differences("memory.", memory, named)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from edge import model_files
+from edge.clip_branch import clip_summary
 from edge.config.schema import ModelConfig
 from edge.engines import memory_file
 from edge.engines.memory_file import MemoryFileError, memory_path
@@ -39,6 +40,8 @@ def listed(named: ModelFile, settings: ModelConfig, state: Path) -> Iterator[str
     motion = "no motion map" if manifest.motion.kind == "none" else f"motion map {manifest.motion.kind}"
     yield f"{manifest.name}, {manifest.width}x{manifest.height}, {motion}: {', '.join(manifest.labels)}"
     yield from _memory(named)
+    if manifest.clip is not None:
+        yield clip_summary(manifest)
     expected = expected_model(named.path, settings, state)
     for file in files:
         yield ""

@@ -50,6 +50,10 @@ GRAPH_INSIDE = (
     "model.preprocessing is {preprocessing}, and {path} was built to fit and compare frames itself; set that to "
     '"auto", or name the ONNX model that the engine was built from'
 )
+SEES_CLIPS = (
+    "model.preprocessing is {preprocessing}, and {path} sees clips, whose frames the CPU prepares; set that to "
+    '"auto", or name a model without'
+)
 NO_CUDA = 'model.preprocessing is cuda, but ONNX Runtime runs the model, whose input the CPU fills; set it to "auto"'
 SET_ONNXRUNTIME = 'set model.runtime = "onnxruntime"'
 
@@ -125,7 +129,8 @@ def _open_onnx(path: Path, model: ModelConfig, state: Path, fallback: str = "") 
     path, loaded, passed_over = load_first(path, choice, load_file)
     notices = [notice for notice in (choice.notice if choice else "", passed_over) if notice]
     notices += [NO_CUDA] * (model.preprocessing == "cuda")
-    notices += [NO_GRAPH.format(path=path)] * (wanted == "graph" and loaded.preprocessor != "graph")
+    without = SEES_CLIPS.format(preprocessing=wanted, path=path) if loaded.clip else NO_GRAPH.format(path=path)
+    notices += [without] * (wanted == "graph" and loaded.preprocessor != "graph")
     batch = min(model.max_batch, loaded.largest_batch)
     return _noting(LoadedEngine(replace(loaded, largest_batch=batch, fallback=fallback)), *notices)
 
@@ -144,6 +149,8 @@ def _with_preprocessing(opened: LoadedEngine, path: Path, model: ModelConfig, ha
     An engine that prepares frames itself needs none of that. `has_graph`: whether the model could.
     """
     wanted, flow = model.preprocessing, opened.engine.manifest.motion.kind == "flow"
+    if opened.engine.clip is not None:
+        return _noting(opened, *[SEES_CLIPS.format(preprocessing=wanted, path=path)] * (wanted in ("cuda", "graph")))
     if opened.engine.preprocessor == "graph":
         inside = GRAPH_INSIDE.format(preprocessing=wanted, path=path)
         return _noting(opened, *[inside] * (wanted in ("cpu", "cuda")))

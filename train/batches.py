@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
-from edge.manifest import CLIP, INPUT
+from edge.clip import CLIP
+from edge.manifest import INPUT
 from edge.memory_network import MEMORY_INPUTS
 from train import processes
 from train.datasets.packed_video import FrameError

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge import manifest as manifests
+from edge.clip import CLIP, NEWEST_MAP
+from edge.clip_branch import ClipBranch
+from edge.clip_inference import seeing_clips
 from edge.files import replacing, sha256_of
 from edge.inference import Engine
 from edge.manifest import LITE, OUTPUTS, Manifest, ManifestError, input_shapes
@@ -25,6 +28,7 @@ from train.safe_reading import torch_file
 from train.safe_reading.torch_file import TorchFileError
 
 VERSION = 1
+MOST_CLIPS = 16  # that go through torch together
 _CONTENT = {"manifest": str, "weights": dict, "settings": dict, "progress": dict}
 
 
@@ -145,30 +149,31 @@ def head_width(weights: Mapping[str, Any]) -> int | None:
 def engine(checkpoint: Checkpoint) -> Engine:
     """A checkpoint, run by torch through the interface that all engines have; it takes what `input_shapes` names.
 
-    Raises CheckpointError.
+    One that sees clips comes with what makes their maps. Raises CheckpointError.
     """
-    require_frames(checkpoint)
-    decoder = clip_networks.decoder(detector(checkpoint), checkpoint.manifest).eval()
-
-    names = tuple(input_shapes(checkpoint.manifest, 1, checkpoint.manifest.input_size))
+    network = detector(checkpoint)
+    manifest = clip_networks.described(network, checkpoint.manifest)
+    decoder, names = clip_networks.decoder(network, manifest).eval(), input_shapes(manifest, 1, manifest.input_size)
 
     def infer(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         with torch.inference_mode():
             outputs = decoder(*(torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in names))
         return {name: value.numpy() for name, value in zip(OUTPUTS, outputs, strict=True)}
 
-    return Engine(
-        infer, checkpoint.manifest, sha256_of(checkpoint.file) if checkpoint.file else "", f"torch {torch.__version__}"
-    )
+    sha256 = sha256_of(checkpoint.file) if checkpoint.file else ""
+    engine = Engine(infer, manifest, sha256, f"torch {torch.__version__}")
+    return engine if manifest.clip is None else seeing_clips(engine, _branch(network))
 
 
-def require_frames(checkpoint: Checkpoint) -> None:
-    """Raises CheckpointError where the network sees clips."""
-    if checkpoint.manifest.clip is not None:
-        raise CheckpointError(
-            f"{checkpoint.title}: its network {checkpoint.manifest.architecture} sees clips, which the pipeline shows "
-            "to no network yet; give a checkpoint of another --arch, or of yowo_lite trained with --memory"
-        )
+def _branch(network: nn.Module) -> ClipBranch:
+    """What makes maps of clips, of a network that sees them."""
+    clip_map = clip_networks.ClipMap(network).eval()
+
+    def infer(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        with torch.inference_mode():
+            return {NEWEST_MAP: clip_map(torch.from_numpy(inputs[CLIP])).numpy()}
+
+    return ClipBranch(infer, MOST_CLIPS)
 
 
 def _misfit(wanted: Mapping[str, Tensor], given: Mapping[str, Any]) -> str:

@@ -32,7 +32,8 @@ def open_model(path: Path, threads: int, preprocessing: PreprocessingChoice = "a
     """
     opened = _opened(path, threads, preprocessing)
     try:
-        if preprocessing == "cuda" and opened.runner is not None and opened.engine.preprocessor == "cpu":
+        plain = opened.engine.preprocessor == "cpu" and opened.engine.clip is None
+        if preprocessing == "cuda" and opened.runner is not None and plain:
             opened = with_cuda_preprocessing(opened, motion_cuda.usable())
         if preprocessing not in ("auto", opened.engine.preprocessor):
             place = PREPROCESSORS[opened.engine.preprocessor]

@@ -167,7 +167,7 @@ def _print_summary(session: TrainingSession, stopped: bool) -> None:
         print(f"{progress.file_summary(best)}: {score}; {run.samples} of {settings.samples} samples seen{early}")
     if stopped:
         print(progress.next_step("korsal-train", *settings.data, "--out", session.out, "--resume"), flush=True)
-    elif session.manifest.clip is None:
+    else:
         print(progress.next_step("korsal-convert", "export", best, "-o", best.with_suffix(".onnx")), flush=True)
 
 

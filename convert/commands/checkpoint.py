@@ -53,8 +53,6 @@ def run(options: argparse.Namespace) -> int:
         f"({made.training['labels']}: {made.labels[0]} … {made.labels[-1]}), "
         f"{made.height} × {made.width} pixels, {sees}"
     )
-    if made.clip is not None:
-        return 0
     print(progress.next_step("korsal-convert", "export", options.output, "-o", options.output.with_suffix(".onnx")))
     return 0
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from edge import pipeline
 from edge.cameras.video_file import probe
+from edge.clip import bytes_per_camera
+from edge.clip_branch import CLIP_STAGE, clip_summary
 from edge.commands.replay import ReplaySession, frames_of
 from edge.inference import PREPROCESSORS, Engine, Lap
 from edge.pipeline import MEMORY_STAGE, STAGES
@@ -23,7 +25,8 @@ from edge.terminal import progress
 WARM_UP = 20  # frames that are not measured
 COLUMNS = ("decode", *STAGES)
 WITH_MEMORY = ("decode", MEMORY_STAGE, *STAGES)
-HEAVY = (MEMORY_STAGE, "motion", "network")  # the stages that do the work; the others are overhead
+WITH_CLIPS = ("decode", "preprocess", CLIP_STAGE, *(stage for stage in STAGES if stage not in ("preprocess", "motion")))
+HEAVY = (MEMORY_STAGE, CLIP_STAGE, "motion", "network")  # the stages that do the work; the others are overhead
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +73,7 @@ def bench(session: ReplaySession, frames: int, as_json: bool) -> int:
 
 def measure(session: ReplaySession, frames: int) -> Measurement:
     """Measure this many frames after WARM_UP more; a shorter file is repeated."""
-    columns = COLUMNS if session.engine.memory is None else WITH_MEMORY
+    columns = _columns(session.engine)
     rows = np.zeros((WARM_UP + frames, len(columns)))
     spent: defaultdict[str, float] = defaultdict(float)
     last = 0.0
@@ -90,6 +93,13 @@ def measure(session: ReplaySession, frames: int) -> Measurement:
         next(steps)
         row[:] = [spent[stage] for stage in columns]
     return Measurement(rows[WARM_UP:], columns)
+
+
+def _columns(engine: Engine) -> tuple[str, ...]:
+    """The stages that a frame goes through."""
+    if engine.clip is not None:
+        return WITH_CLIPS
+    return COLUMNS if engine.memory is None else WITH_MEMORY
 
 
 def _with_lap(frames: Iterable[Frame], lap: Lap) -> Iterator[Frame]:
@@ -132,25 +142,28 @@ def _table(session: ReplaySession, measured: Measurement) -> str:
     lines += [
         "",
         f"{measured.fps:.1f} frames per second; {100 * measured.overhead:.1f}% outside {_work(measured)}",
-        *_memory(session.engine, measured),
+        *_beside(session.engine, measured),
         _verdict(session.engine, measured, session.settings.tiling.count > 1),
     ]
     return "\n".join(lines)
 
 
 def _work(measured: Measurement) -> str:
+    if CLIP_STAGE in measured.columns:
+        return "network and clips"
     return "network, motion map and memory" if MEMORY_STAGE in measured.columns else "network and motion map"
 
 
-def _memory(engine: Engine, measured: Measurement) -> Iterator[str]:
-    """The memory's file and its price: what it adds to the time of a frame, steps or none."""
-    if (memory := engine.memory) is None:
+def _beside(engine: Engine, measured: Measurement) -> Iterator[str]:
+    """The memory's file or the clips, and their price: what they add to the time of a frame, steps or none."""
+    if (memory := engine.memory) is not None:
+        stage, told = MEMORY_STAGE, f"memory {memory.path.name}, {memory.runtime}: {memory.summary}"
+    elif engine.clip is not None:
+        stage, told = CLIP_STAGE, clip_summary(engine.manifest)
+    else:
         return
-    row = measured.rows()[MEMORY_STAGE]
-    yield (
-        f"memory {memory.path.name}, {memory.runtime}: {memory.summary}; {row['mean']:.2f} ms per frame, "
-        f"{_added(row['share']):.1f}% more than without"
-    )
+    row = measured.rows()[stage]
+    yield f"{told}; {row['mean']:.2f} ms per frame, {_added(row['share']):.1f}% more than without"
 
 
 def _added(share: float) -> float:
@@ -191,5 +204,13 @@ def _json(session: ReplaySession, measured: Measurement) -> str:
             "runtime": memory.runtime,
             "interval": memory.seconds,
             "bytes_per_camera": memory.network.bytes_per_camera,
+        }
+    if (clip := session.engine.manifest.clip) is not None:
+        height, width = session.engine.manifest.height, session.engine.manifest.width
+        content["clip"] = {
+            "frames": clip.frames,
+            "step": clip.step,
+            "every": clip.every,
+            "bytes_per_camera": bytes_per_camera(clip, height, width),
         }
     return json.dumps(content, indent=2)

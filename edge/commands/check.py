@@ -10,6 +10,7 @@ from edge.cameras.source_check import require_device
 from edge.cameras.v4l2_formats import bayer_only
 from edge.cameras.video_file import CaptureError, probe
 from edge.chosen_model import manifest_of
+from edge.clip_branch import clip_summary
 from edge.commands import camera_summary
 from edge.config.config_file import ConfigError, load, state_directory
 from edge.config.schema import CameraConfig, Config, MqttConfig
@@ -84,15 +85,17 @@ def _summary(config: Config, engine: Engine) -> list[str]:
     return [
         f"model {manifest.name}, {manifest.width}x{manifest.height}, {engine.runtime}: {', '.join(manifest.labels)}",
         f"motion map {manifest.motion.kind}, computed {PREPROCESSORS[engine.preprocessor]}",
-        *_memory(engine),
+        *_beside(engine),
         *cameras,
         *tiling_warnings(config, engine),
         f"broker {_broker(config.mqtt)}, topics below {topics(config).root}",
     ]
 
 
-def _memory(engine: Engine) -> Iterator[str]:
-    """The memory's file, by what it runs, and its price."""
+def _beside(engine: Engine) -> Iterator[str]:
+    """The memory's file, by what it runs, or the clips that it sees, and their price."""
+    if engine.clip is not None:
+        yield clip_summary(engine.manifest)
     if (memory := engine.memory) is not None:
         yield f"memory {memory.path.name}, {memory.runtime}: {memory.summary}"
 

@@ -5,7 +5,7 @@ prepares frames. In such a file INPUT is the name of the tensor between the two 
 Source: onnx.proto.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from edge import manifest as manifests
@@ -43,36 +43,35 @@ def _is_manifest(field: Field) -> bool:
 
 def _network(graph: memoryview, manifest: Manifest) -> bytes:
     """The graph with the nodes between INPUT and OUTPUTS alone, and what else they read: MEMORY_INPUTS."""
-    parts = list(protobuf.fields(graph))
-    nodes = _parts(graph, NODE)
-    needed = _needed(nodes)
-    read = {name for index in needed for name in _read(nodes[index])}
-    written = {name for index in needed for name in _names(nodes[index], WRITTEN)}
+    nodes = parts(graph, NODE)
+    if not any(INPUT in names(node, WRITTEN) for node in nodes):
+        raise ProtobufError(f"it has no tensor {INPUT} between preprocessing and network")
+    inside = needed(nodes, OUTPUTS, INPUT)
+    given = {name for index in inside for name in read(nodes[index])}
+    written = {name for index in inside for name in names(nodes[index], WRITTEN)}
     of_memory = set(manifests.memory_shapes(manifest, 1))
     kept = bytearray(bytes_field(INPUTS, _input(manifest)))
     node = -1
-    for part in parts:
+    for part in protobuf.fields(graph):
         node += part.number == NODE and part.content is not None
-        if _stays(part, node in needed, read, written, of_memory):
+        if _stays(part, node in inside, given, written, of_memory):
             kept += part.whole
     return bytes(kept)
 
 
-def _needed(nodes: Sequence[memoryview]) -> frozenset[int]:
-    """The nodes that OUTPUTS depend on after INPUT, by index."""
-    writer = {name: index for index, node in enumerate(nodes) for name in _names(node, WRITTEN)}
-    if INPUT not in writer:
-        raise ProtobufError(f"it has no tensor {INPUT} between preprocessing and network")
-    waiting, needed = list(OUTPUTS), set[int]()
+def needed(nodes: Sequence[memoryview], outputs: Iterable[str], end: str = "") -> frozenset[int]:
+    """The nodes that tensors of these names depend on, by index, back to the tensor `end` where that is one."""
+    writer = {name: index for index, node in enumerate(nodes) for name in names(node, WRITTEN)}
+    waiting, found = list(outputs), set[int]()
     while waiting:
-        index = writer.get(name) if (name := waiting.pop()) != INPUT else None
-        if index is not None and index not in needed:
-            needed.add(index)
-            waiting += _read(nodes[index])
-    return frozenset(needed)
+        index = writer.get(name) if (name := waiting.pop()) != end else None
+        if index is not None and index not in found:
+            found.add(index)
+            waiting += read(nodes[index])
+    return frozenset(found)
 
 
-def _stays(part: Field, needed: bool, read: set[str], written: set[str], of_memory: set[str]) -> bool:
+def _stays(part: Field, needed: bool, given: set[str], written: set[str], of_memory: set[str]) -> bool:
     """Whether a part of the graph belongs to the network.
 
     `needed`: whether it does if it is a node; `of_memory`: the inputs that it shares with the whole.
@@ -82,33 +81,33 @@ def _stays(part: Field, needed: bool, read: set[str], written: set[str], of_memo
     if part.number == NODE:
         return needed
     if part.number == INITIALIZER:
-        return not read.isdisjoint(_names(part.content, TENSOR_NAME))
+        return not given.isdisjoint(names(part.content, TENSOR_NAME))
     if part.number == RESULTS:
-        return not set(OUTPUTS).isdisjoint(_names(part.content, NAME))
+        return not set(OUTPUTS).isdisjoint(names(part.content, NAME))
     if part.number == VALUE_INFO:
-        return not written.isdisjoint(_names(part.content, NAME))
-    return part.number != INPUTS or not of_memory.isdisjoint(_names(part.content, NAME))
+        return not written.isdisjoint(names(part.content, NAME))
+    return part.number != INPUTS or not of_memory.isdisjoint(names(part.content, NAME))
 
 
-def _read(node: memoryview) -> list[str]:
+def read(node: memoryview) -> list[str]:
     """The tensors that a node reads, in its sub-graphs too, which name those of the outer graph."""
-    names, waiting = list[str](), [node]
+    found, waiting = list[str](), [node]
     while waiting:
         inner = waiting.pop()
-        names += _names(inner, READ)
-        graphs = [graph for attribute in _parts(inner, ATTRIBUTE) for graph in _parts(attribute, *SUBGRAPHS)]
-        waiting += [one for graph in graphs for one in _parts(graph, NODE)]
-    return names
+        found += names(inner, READ)
+        graphs = [graph for attribute in parts(inner, ATTRIBUTE) for graph in parts(attribute, *SUBGRAPHS)]
+        waiting += [one for graph in graphs for one in parts(graph, NODE)]
+    return found
 
 
-def _parts(message: memoryview, *numbers: int) -> list[memoryview]:
+def parts(message: memoryview, *numbers: int) -> list[memoryview]:
     """What the fields of these numbers hold."""
     return [content for number, content in protobuf.contents(message) if number in numbers]
 
 
-def _names(message: memoryview, number: int) -> list[str]:
+def names(message: memoryview, number: int) -> list[str]:
     """The texts in the fields of that number."""
-    return [bytes(content).decode(errors="replace") for content in _parts(message, number)]
+    return [bytes(content).decode(errors="replace") for content in parts(message, number)]
 
 
 def _input(manifest: Manifest) -> bytes:

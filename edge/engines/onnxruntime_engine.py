@@ -8,7 +8,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from edge.engines import onnxruntime_memory, onnxruntime_opening, onnxruntime_session
+from edge.clip_inference import seeing_clips
+from edge.engines import onnxruntime_clip, onnxruntime_memory, onnxruntime_opening, onnxruntime_session
 from edge.engines.onnxruntime_providers import TENSORRT, active_provider, with_options
 from edge.engines.onnxruntime_session import CheckedModel, failures, largest_batch, open_session
 from edge.files import sha256_of
@@ -30,8 +31,8 @@ def load(
     `threads` for one operator, 0 for as many as there are cores; `providers` are ONNX Runtime's execution providers in
     order of preference, the CPU's always last; `directory` is where TensorrtExecutionProvider keeps what it builds,
     None for nowhere. A model that prepares frames itself does so only where `preprocessing` is "graph"; otherwise its
-    network alone is opened. A model with a memory is opened together with it, by the same options. The model runs once,
-    on zeros, before this returns.
+    network alone is opened. A model with a memory is opened together with it, by the same options, and of one that sees
+    clips both networks. The model runs once, on zeros, before this returns.
     """
     try:
         import onnxruntime
@@ -44,7 +45,13 @@ def load(
     running = onnxruntime.RunOptions()
     memory = onnxruntime_memory.load(path, model.manifest, threads, providers, directory)
     open_now = partial(_opened, model, partial(open_session, onnxruntime, model, threads, given), providers, running)
-    return replace(onnxruntime_opening.opened(path, open_now, running, builds=TENSORRT in given), memory=memory)
+    loaded = onnxruntime_opening.opened(path, open_now, running, builds=TENSORRT in given)
+    if not model.clip:
+        return replace(loaded, memory=memory)
+    branch, running = replace(model, source=model.clip), onnxruntime.RunOptions()
+    build = partial(open_session, onnxruntime, branch, threads, given)
+    open_branch = partial(onnxruntime_clip.opened, branch, build, running)
+    return seeing_clips(loaded, onnxruntime_opening.opened(path, open_branch, running, builds=TENSORRT in given))
 
 
 def _opened(model: CheckedModel, open_session: Callable[[], Any], providers: Sequence[str], running: Any) -> Engine:

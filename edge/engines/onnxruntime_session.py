@@ -8,6 +8,7 @@ from typing import Any
 from edge import manifest as manifests
 from edge.engines import onnx_metadata
 from edge.engines.onnx_network import without_preprocessing
+from edge.engines.onnx_parts import clip_part, detector_part
 from edge.engines.protobuf import ProtobufError
 from edge.inference import EngineError
 from edge.manifest import Manifest, ManifestError, Preprocessing
@@ -22,11 +23,15 @@ MANY = 1 << 16  # images: the limit of a model for any batch is memory
 
 @dataclass(frozen=True)
 class CheckedModel:
-    """A model that may be opened: by `source`, the file's name or the content to open instead; `path` is the file."""
+    """A model that may be opened: by `source`, the file's name or the content to open instead; `path` is the file.
+
+    `clip`: the content with the network that makes maps of clips, of a model that sees them; else b"".
+    """
 
     path: Path
     source: str | bytes
     manifest: Manifest
+    clip: bytes = b""
 
 
 def read(path: Path, preprocessing: Preprocessing) -> CheckedModel:
@@ -47,6 +52,8 @@ def read(path: Path, preprocessing: Preprocessing) -> CheckedModel:
         manifest = _manifest(path, content)
         if manifest.preprocessing == "graph" and preprocessing == "outside":
             return CheckedModel(path, *without_preprocessing(content, manifest))
+        if manifest.clip is not None:
+            return CheckedModel(path, detector_part(content), manifest, clip_part(content))
     except ProtobufError as error:
         raise EngineError(f"{path}: {error}; export it again") from error
     return CheckedModel(path, str(path), manifest)

@@ -118,7 +118,9 @@ class VideoSearcher:
         seed = f"{video} {identity} {self.found_with}"
         state = _beginning(pipeline.initial(video.name, ""), seed, first)
         frame: Frame | None = None
-        for frame in self._frames(video, max(0, first - WARM_FRAMES), notes):
+        clip = self._engine.manifest.clip
+        warm = max(WARM_FRAMES, clip.before if clip else 0)
+        for frame in self._frames(video, max(0, first - warm), notes):
             state, result = pipeline.step(state, frame, self._engine, self._pipeline)
             if frame.index < first:
                 state = _beginning(state, seed, first)

@@ -28,9 +28,9 @@ FULL = Manifest(
     training={"data": "UCF101-24", "scores": {"0.5": 70.5, "notes": [1, None]}},
     start_scores={"Run": 0.35},
     preprocessing="graph",
-    clip=ClipInput(frames=16, step=2, every=4),
     nms_iou=0.4,
 )
+SEES_CLIPS = replace(PLAIN, motion=MotionSettings("none"), clip=ClipInput(frames=16, step=2, every=4, channels=480))
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
@@ -44,7 +44,7 @@ def content(manifest: Manifest = PLAIN, **changes: Any) -> str:
     return json.dumps({key: value for key, value in changed.items() if value is not ...})
 
 
-@pytest.mark.parametrize("manifest", [PLAIN, FULL, replace(PLAIN, motion=MotionSettings("none"))])
+@pytest.mark.parametrize("manifest", [PLAIN, FULL, SEES_CLIPS, replace(PLAIN, motion=MotionSettings("none"))])
 def test_round_trip(manifest: Manifest) -> None:
     assert from_json(to_json(manifest)) == manifest
 
@@ -54,6 +54,11 @@ def test_what_older_files_leave_out_is_as_it_was() -> None:
     assert PLAIN.architecture == "lite"
     assert PLAIN.preprocessing == "outside"
     assert PLAIN.start_scores == {}
+
+
+def test_checkpoints_and_older_files_do_not_name_the_channels_of_a_clips_map() -> None:
+    clip = {"frames": 16, "step": 2, "every": 4}
+    assert from_json(content(SEES_CLIPS, clip=clip)).clip == ClipInput(16, 2, 4)
 
 
 def test_what_models_do_not_have_they_do_not_mention() -> None:
@@ -66,6 +71,7 @@ def test_what_models_do_not_have_they_do_not_mention() -> None:
     ("manifest", "shapes"),
     [
         (PLAIN, {"image": (2, 6, 192, 256)}),
+        (SEES_CLIPS, {"image": (2, 3, 192, 256), "clip_map": (2, 480, 6, 8)}),
         (replace(PLAIN, preprocessing="graph"), {"frame": (2, 480, 640, 3), "previous": (2, 3, 192, 256)}),
         (replace(PLAIN, preprocessing="graph", motion=MotionSettings("none")), {"frame": (2, 480, 640, 3)}),
     ],
@@ -97,6 +103,14 @@ def test_channels(kind: Any, channels: int) -> None:
         (content(clip={"frames": 8, "step": 1, "every": 1, "gap": 1}), "clip.gap is unknown"),
         (content(clip={"frames": 0, "step": 1, "every": 1}), "clip.frames must be greater than or equal to 1"),
         (content(clip={"frames": 65, "step": 1, "every": 1}), "clip.frames must be less than or equal to 64"),
+        (content(SEES_CLIPS, clip={"frames": 8, "step": 1, "every": 1, "channels": -1}), "clip.channels must be"),
+        (content(clip={"frames": 8, "step": 1, "every": 1}), "clip is beside a motion map, a memory or"),
+        (content(SEES_CLIPS, preprocessing="graph"), "clip is beside a motion map, a memory or preprocessing inside"),
+        (
+            content(SEES_CLIPS, clip={"frames": 64, "step": 40, "every": 1}),
+            "clip keeps up to 5603 frames of 256x192 for each camera, 3151 MiB, and 256 MiB are the most; train it "
+            "with fewer --frames or a smaller --frame-step",
+        ),
         (content(nms_iou=1.5), "nms_iou must be less than or equal to 1"),
         ("", "is not JSON"),
         ("{", "is not JSON"),

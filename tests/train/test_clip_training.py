@@ -71,7 +71,7 @@ def test_the_command_and_its_checkpoint(data: Path, tmp_path: Path, capsys: pyte
     assert "network: yowo_lite, 96x64 pixels, clips of 2 frames, 2 apart, at 25 frames per second, 2 actions" in told
     assert "priors, by k-means over 28 boxes: 24 × 36, " in told
     assert "precision: float32 (with clips bfloat16 is not tried; --precision asks for it)" in told
-    assert "Next:" not in told  # no command takes it further yet
+    assert f"Next: korsal-convert export {out / 'best.pt'} -o {out / 'best.onnx'}" in told
     assert (out / "log.csv").read_text().startswith("samples,learning_rate,box_loss,confidence_loss,classes_loss,")
     saved = checkpoints.load(out / "best.pt")
     assert (saved.manifest.clip, saved.manifest.nms_iou) == (ClipInput(2, step=2), 0.4)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from edge import detector, letterbox
-from edge.clip import ClipInput, live_places
-from edge.manifest import CLIP, INPUT, Manifest
+from edge.clip import CLIP, ClipInput, live_places
+from edge.manifest import INPUT, Manifest
 from train import augment
 from train.augment import Augmentation, AugmentSettings
 from train.clips import key_frames

@@ -1,16 +1,18 @@
 """The networks that see a clip, by the name that a manifest carries."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from edge.manifest import Manifest
 from edge.memory_network import MemoryNetwork
+from train.networks import movinet
 from train.networks.decoder import Decoder
-from train.networks.yowo import original
-from train.networks.yowo.decoder import PriorDecoder
+from train.networks.yowo import original, resnet3d
+from train.networks.yowo.decoder import PriorDecoder, PriorMaps
 from train.networks.yowo.fusion import STRIDES, Parts
 from train.networks.yowo.lite import YowoLite
 from train.networks.yowo.names import YOWO, YOWO_LITE, original_name
@@ -42,7 +44,62 @@ def parts_of(weights: Mapping[str, Any]) -> Parts:
 
 
 def decoder(network: nn.Module, manifest: Manifest) -> nn.Module:
-    """A network, of this kind or another, and its decoding: network inputs to OUTPUTS, what is exported."""
+    """A network, of this kind or another, and its decoding: network inputs to OUTPUTS, what is exported.
+
+    Of one that sees clips, INPUT and CLIP_MAP to OUTPUTS.
+    """
+    detector = _WithClipMap(network) if manifest.clip is not None else network
     if isinstance(network, OriginalYowo):
-        return OriginalDecoder(network, manifest.top_k)
-    return (PriorDecoder if manifest.architecture in CLIP_NETWORKS else Decoder)(network, manifest.top_k)
+        return OriginalDecoder(detector, network.get_buffer("priors"), manifest.top_k)
+    return (PriorDecoder if manifest.architecture in CLIP_NETWORKS else Decoder)(detector, manifest.top_k)
+
+
+class _WithClipMap(nn.Module):
+    """A network that sees clips, for a map that is known."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor, clip_map: Tensor) -> PriorMaps | Tensor:
+        found: PriorMaps | Tensor = self.network.with_clip_map(image, clip_map)  # type: ignore[operator]
+        return found
+
+
+class ClipMap(nn.Module):
+    """Of such a network the part that makes the map of a clip: CLIP to NEWEST_MAP."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Look at it."""
+        found: Tensor = self.network.clip_map(clip)  # type: ignore[operator]
+        return found
+
+
+class BothParts(nn.Module):
+    """Both parts of such a network beside each other, as they are exported: they share nothing."""
+
+    def __init__(self, network: nn.Module, manifest: Manifest) -> None:
+        super().__init__()
+        self.detector = decoder(network, manifest)
+        self.branch = ClipMap(network)
+
+    def forward(self, image: Tensor, clip_map: Tensor, clip: Tensor) -> tuple[Tensor, ...]:
+        """OUTPUTS and NEWEST_MAP."""
+        return (*self.detector(image, clip_map), self.branch(clip))
+
+
+def described(network: nn.Module, manifest: Manifest) -> Manifest:
+    """The manifest of its model: of one that sees clips with the channels of their map."""
+    if manifest.clip is None:
+        return manifest
+    return replace(manifest, clip=replace(manifest.clip, channels=_map_channels(network)))
+
+
+def _map_channels(network: nn.Module) -> int:
+    if isinstance(network, OriginalYowo):
+        return original.BACKBONES[network.backbone][1]
+    return movinet.FEATURES if isinstance(network, YowoLite) else resnet3d.CHANNELS_101

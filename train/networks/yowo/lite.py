@@ -70,8 +70,17 @@ class YowoLite(nn.Module):
     def forward(self, image: Tensor, *seen: Tensor) -> PriorMaps:
         """Look at both; `seen`: the clip, or MEMORY_INPUTS."""
         if self.backbone_3d is not None:
-            return self.with_maps(image, transferred(self._newest(self.backbone_3d, *seen)))
+            return self.with_clip_map(image, self.clip_map(*seen))
         return self.with_maps(image, self._placed((int(image.shape[2]), int(image.shape[3])), *seen))
+
+    def clip_map(self, clip: Tensor) -> Tensor:
+        """Of a clip (B, 3, L, H, W) the last map, (B, 480, H / 32, W / 32), of a network without a memory."""
+        assert self.backbone_3d is not None
+        return self._newest(self.backbone_3d, clip)
+
+    def with_clip_map(self, image: Tensor, clip_map: Tensor) -> PriorMaps:
+        """What `forward` gives, for a clip's map that is known."""
+        return self.with_maps(image, transferred(clip_map))
 
     def with_maps(self, image: Tensor, clip_maps: Sequence[Tensor]) -> PriorMaps:
         """The same, for maps of the clip that are known, at each of STRIDES."""

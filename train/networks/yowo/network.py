@@ -44,8 +44,15 @@ class Yowo(nn.Module):
 
     def forward(self, image: Tensor, clip: Tensor) -> PriorMaps:
         """Look at both."""
-        over_time = resnet3d.without_time(self.backbone_3d(clip))
-        maps = self.fusion(self.backbone_2d(image)[::-1], transferred(over_time))
+        return self.with_clip_map(image, self.clip_map(clip))
+
+    def clip_map(self, clip: Tensor) -> Tensor:
+        """Of a clip its map, (B, 2048, H / 32, W / 32)."""
+        return resnet3d.without_time(self.backbone_3d(clip))
+
+    def with_clip_map(self, image: Tensor, clip_map: Tensor) -> PriorMaps:
+        """What `forward` gives, for a clip's map that is known."""
+        maps = self.fusion(self.backbone_2d(image)[::-1], transferred(clip_map))
         priors: Tensor = self.get_buffer("priors")
         return split_maps(maps, priors, STRIDES)
 

@@ -91,6 +91,7 @@ class OriginalYowo(nn.Module):
 
     def __init__(self, classes: int, backbone: str) -> None:
         super().__init__()
+        self.backbone = backbone
         build, channels = BACKBONES[backbone]
         self.backbone_2d = darknet19.Darknet19()
         self.backbone_3d = build()
@@ -100,8 +101,15 @@ class OriginalYowo(nn.Module):
 
     def forward(self, image: Tensor, clip: Tensor) -> Tensor:
         """Look at both."""
-        over_time = resnet3d.without_time(self.backbone_3d(clip))
-        joined = torch.cat([over_time, self.backbone_2d(image)], dim=1)
+        return self.with_clip_map(image, self.clip_map(clip))
+
+    def clip_map(self, clip: Tensor) -> Tensor:
+        """Of a clip its map, (B, C, H / 32, W / 32)."""
+        return resnet3d.without_time(self.backbone_3d(clip))
+
+    def with_clip_map(self, image: Tensor, clip_map: Tensor) -> Tensor:
+        """What `forward` gives, for a clip's map that is known."""
+        joined = torch.cat([clip_map, self.backbone_2d(image)], dim=1)
         answer: Tensor = self.conv_final(self.cfam(joined))
         return answer
 
@@ -127,15 +135,15 @@ def recognised(names: Iterable[str], inputs: int) -> str | None:
 class OriginalDecoder(nn.Module):
     """The detector and its decoding, as `PriorDecoder`, but that classes exclude each other."""
 
-    def __init__(self, detector: OriginalYowo, top_k: int) -> None:
+    def __init__(self, detector: nn.Module, priors: Tensor, top_k: int) -> None:
         super().__init__()
         self.detector = detector
+        self.register_buffer("priors", priors, persistent=False)
         self.top_k = top_k
 
-    def forward(self, image: Tensor, clip: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor, seen: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """As `PriorDecoder.forward`."""
-        priors: Tensor = self.detector.get_buffer("priors")
-        boxes, confidence, classes = decoded(self.detector(image, clip), priors)
+        boxes, confidence, classes = decoded(self.detector(image, seen), self.get_buffer("priors"))
         return strongest(boxes, confidence.unsqueeze(2) * classes, self.top_k)
 
 

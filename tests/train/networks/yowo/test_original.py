@@ -110,7 +110,7 @@ def test_what_the_decoder_gives() -> None:
     raw[0, 8 * 2 : 8 * 2 + 4, 1, 2] = 0.0
     raw[0, 8 * 2 + 6, 1, 2] = 8.0
     network.forward = lambda image, clip: raw  # type: ignore[method-assign]
-    boxes, scores, labels, class_scores = OriginalDecoder(network, 4)(raw, raw)
+    boxes, scores, labels, class_scores = OriginalDecoder(network, network.get_buffer("priors"), 4)(raw, raw)
     width, height = original.UCF24_PRIORS[2]
     expected = STRIDE * torch.tensor([2.5 - width / 2, 1.5 - height / 2, 2.5 + width / 2, 1.5 + height / 2])
     torch.testing.assert_close(boxes[0, 0], expected)
