@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from convert.project import deploy, fetch, folders, propose, reporting, run, run_folders, steps
 from convert.project.deploy import DeployError
 from convert.project.fetch import FetchError
+from convert.project.folders import Project
 from convert.project.propose import LEAST_SCORE, ProposeOptions
 from convert.project.run import RunOptions
 from edge.cameras.video_file import CaptureError
@@ -98,10 +99,21 @@ def _deploy(options: argparse.Namespace) -> int:
 
 def _fetch(options: argparse.Namespace) -> int:
     project = folders.read(options.project)
-    print(fetch.fetch(project, options.host, options.folder))
+    if options.mqtt:
+        print(_over_mqtt(project, options))
+    else:
+        print(fetch.fetch(project, options.host, options.folder))
     known = deploy.known_model(project)
     print(progress.next_step("korsal-train", "propose", project.folder, *(("--detector", known) if known else ())))
     return 0
+
+
+def _over_mqtt(project: Project, options: argparse.Namespace) -> str:
+    from convert.project import fetch_mqtt
+
+    if options.host:
+        raise FetchError(f"{options.host}: is for ssh, and --mqtt asks a broker; give one of the two")
+    return fetch_mqtt.fetch(project, fetch_mqtt.access(options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -175,4 +187,12 @@ def _add_fetch(parser: argparse.ArgumentParser) -> None:
         "host", nargs="?", help="as ssh takes it, like root@jetson; without: --folder is of this machine"
     )
     help_of = "where the device keeps its state, with NAME.teaching in it; default: %(default)s"
-    parser.add_argument("--folder", type=PurePosixPath, default=fetch.STATE, help=help_of)
+    add = parser.add_argument
+    add("--folder", type=PurePosixPath, default=fetch.STATE, help=help_of)
+    over = "ask the device over this broker instead, which needs [teaching] allow_fetch = true there"
+    add("--mqtt", metavar="HOST[:PORT]", help=over)
+    add("--device", default="korsal-edge", help="with --mqtt: its [device] name; default: %(default)s")
+    add("--base", default="korsal", help="with --mqtt: its [mqtt] base; default: %(default)s")
+    add("--username", help="with --mqtt; the password: --password-file, else the variable KORSAL_MQTT_PASSWORD")
+    add("--password-file", type=Path, help="with --mqtt: its first line is the password")
+    add("--ca", type=Path, help="with --mqtt: PEM, the broker's authority; TLS is used then, on port 8883 by default")

@@ -111,13 +111,18 @@ def _bring(
                 if status := _executed(["scp", "-q", "--", *sources, str(incoming)], execute).status:
                     raise FetchError(f"{host}: did not give its clips (scp ended with {status}); its reason is above")
             for one in clips:
-                target = one.target(project)
-                target.parent.mkdir(exist_ok=True)
-                for suffix in (".json", ".mp4"):
-                    (incoming / f"{one.stem}{suffix}").replace(target.with_suffix(suffix))
+                place(project, one, incoming)
     except OSError as error:
         where = error.filename or project.folder
         raise FetchError(f"{where}: cannot be copied ({error.strerror}); free space, and fetch again") from error
+
+
+def place(project: Project, clip: Clip, incoming: Path) -> None:
+    """Move a clip that has arrived, and what says why it was kept, to where it belongs. Raises OSError."""
+    target = clip.target(project)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for suffix in (".json", ".mp4"):
+        (incoming / f"{clip.stem}{suffix}").replace(target.with_suffix(suffix))
 
 
 def _executed(words: Sequence[str], execute: CommandRunner) -> Executed:

@@ -20,7 +20,8 @@ LONGEST_TRANSACTION = 256  # bytes of its JSON
 LONGEST_TOPIC = 512  # bytes
 MOST_LEVELS = 32  # of a topic; mosquitto disconnects clients that publish at more than 200, others at fewer
 LONGEST_ERROR = 4096  # characters
-OPS = ("health", "reload", "config-get", "config-set", "snapshot", "camera")
+OPS = ("health", "reload", "config-get", "config-set", "snapshot", "camera", "clips", "clip")
+PIECE = 32 * 1024  # bytes of a clip in one answer, unless asked otherwise
 
 
 class RequestError(Exception):
@@ -68,6 +69,12 @@ class RequestHandler(Protocol):
     def switch_camera(self, camera: str, enabled: bool) -> Mapping[str, object]:
         """Switch a camera on or off; the answer's data. Raises RequestError where it cannot."""
 
+    def clips(self, after: str) -> Mapping[str, object]:
+        """The clips to teach with whose names follow `after`. Raises RequestError where that is not allowed."""
+
+    def clip(self, name: str, offset: int, length: int) -> Mapping[str, object]:
+        """A piece of one, from a byte on. Raises RequestError where there is none, or that is not allowed."""
+
 
 @dataclass(frozen=True)
 class _Body:
@@ -112,6 +119,8 @@ def _carry_out(op: str, data: object, handler: RequestHandler, settings: MqttCon
         return dict(handler.configuration())
     if op == "camera":
         return dict(_switch_camera(data, handler, settings))
+    if op in ("clips", "clip"):
+        return dict(_list_clips(data, handler) if op == "clips" else _read_clip(data, handler))
     if op == "snapshot":
         _take_snapshot(data, handler, settings)
     else:
@@ -149,6 +158,22 @@ def _switch_camera(data: object, handler: RequestHandler, settings: MqttConfig) 
     if not isinstance(camera, str) or not isinstance(enabled, bool):
         raise RequestError('which camera, on or off? Send {"data": {"camera": "NAME", "enabled": false}}')
     return handler.switch_camera(camera, enabled)
+
+
+def _list_clips(data: object, handler: RequestHandler) -> Mapping[str, object]:
+    after = data.get("after", "") if isinstance(data, dict) else ""
+    if not isinstance(after, str):
+        raise RequestError('after which clip? Send {"data": {"after": "NAME"}}, or nothing')
+    return handler.clips(after)
+
+
+def _read_clip(data: object, handler: RequestHandler) -> Mapping[str, object]:
+    given = data if isinstance(data, dict) else {}
+    name, offset, length = given.get("name"), given.get("offset", 0), given.get("length", PIECE)
+    numbers = all(type(number) is int and number >= 0 for number in (offset, length))
+    if not isinstance(name, str) or not numbers or not 0 < length <= 2**31 or offset > 2**62:
+        raise RequestError('which clip, from which byte on? Send {"data": {"name": "NAME", "offset": 0}}')
+    return handler.clip(name, offset, length)
 
 
 def _read(request: Request) -> _Body:

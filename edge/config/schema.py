@@ -208,6 +208,7 @@ class TeachingConfig(Table):
     keep: bool = False
     max_clips: Annotated[int, Field(ge=1, le=100_000)] = 200
     max_bytes: Annotated[int, Field(ge=1024 * 1024)] = 1024 * 1024 * 1024
+    allow_fetch: bool = False
 
 
 class TelemetryConfig(Table):

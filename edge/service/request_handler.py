@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from edge.broker.requests import RequestError
 from edge.cameras.video_file import CaptureError
 from edge.config import edit as config_edit
 from edge.config import store as config_store
+from edge.config.config_file import state_directory
 from edge.config.error_messages import suggestion
+from edge.history import teaching_pieces
+from edge.history.teaching_clips import teaching_folder
 from edge.service.camera_sessions import CameraSessions
 from edge.service.camera_switches import CameraSwitches
 from edge.service.health import Health
@@ -57,6 +61,20 @@ class DaemonRequestHandler:
         except CaptureError as error:
             raise RequestError(str(error)) from None
         return {"camera": camera, "enabled": enabled, "kept": self.switches.switch(camera, enabled)}
+
+    def clips(self, after: str) -> Mapping[str, object]:
+        """Which clips to teach with there are. RequestError where [teaching] does not allow to fetch them."""
+        return teaching_pieces.listed(self._teaching_folder(), after)
+
+    def clip(self, name: str, offset: int, length: int) -> Mapping[str, object]:
+        """A piece of one of them. RequestError where there is none, or that is not allowed."""
+        return teaching_pieces.piece(self._teaching_folder(), name, offset, length)
+
+    def _teaching_folder(self) -> Path:
+        config = self.running.config
+        if not config.teaching.allow_fetch:
+            raise RequestError("fetching clips is not allowed: set [teaching] allow_fetch = true")
+        return teaching_folder(state_directory(config.outbox), config.device.name)
 
     def _unknown(self, camera: str) -> str | None:
         """A sentence where there is no such camera."""

@@ -96,24 +96,35 @@ def test_a_disk_that_refuses_history_costs_no_event(fresh: Daemon, witness: Witn
 
 @pytest.mark.skipif(not any(available()), reason="no encoder is on this machine")
 def test_what_is_in_doubt_is_kept_and_fetched(
-    fresh: Daemon, witness: Witness, camera: FakeHttpCamera, tmp_path: Path
+    fresh: Daemon, witness: Witness, camera: FakeHttpCamera, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """From a reload on: the score lies around a start score that it hardly reaches, until it is dark."""
     with fresh:
         witness.wait_for_new_steps()
         fresh.edit("start_score = 0.5", "start_score = 1.0")
         fresh.edit("[telemetry]", "[history]\nseconds_after = 0\n[teaching]\nkeep = true\n[telemetry]")
+        asked = ["fetch", str(tmp_path / "asked"), "--mqtt", f"127.0.0.1:{witness.port}", "--device", "roof"]
+        assert teach(["new", str(tmp_path / "asked"), "--actions", "fall"]) == 0
         fresh.signal(signal.SIGHUP)
         fresh.wait_for_log("clips are encoded by")
         camera.bright = False
         folder = fresh.folder / "state" / "roof.teaching"
         wait_for(lambda: any(folder.glob("doubt-door-*.mp4")), "a clip of a doubt", LONG)
+        assert teach(asked) == 1
+        assert ": fetching clips is not allowed: set [teaching] allow_fetch = true" in capsys.readouterr().err
+        fresh.edit("keep = true", "keep = true\nallow_fetch = true")
+        fresh.signal(signal.SIGHUP)
+        fresh.wait_for_log("teaching.allow_fetch from False to True")
+        assert teach(asked) == 0
         fresh.stop()
     project = tmp_path / "mine"
     assert teach(["new", str(project), "--actions", "fall"]) == 0
     assert teach(["fetch", str(project), "--folder", str(fresh.folder / "state")]) == 0
     (clip, *_) = (project / "videos" / "door").glob("*.mp4")
+    over_mqtt = tmp_path / "asked" / "videos" / "door" / clip.name
+    assert over_mqtt.read_bytes() == clip.read_bytes()
+    assert json.loads(over_mqtt.with_suffix(".json").read_text()) == json.loads(clip.with_suffix(".json").read_text())
     assert probe(clip).size == (64, 48)
     facts = json.loads(clip.with_suffix(".json").read_text())
-    assert facts["reason"] == "score"
+    assert facts["reason"] in ("score", "linkers")
     assert 0.8 * facts["start_score"] <= facts["score"] < 1.25 * facts["start_score"]

@@ -33,3 +33,11 @@ class FakeRequestHandler:
     def switch_camera(self, camera: str, enabled: bool) -> Mapping[str, object]:
         self.asked.append((camera, enabled))
         return {"camera": camera, "enabled": enabled, "kept": True}
+
+    def clips(self, after: str) -> Mapping[str, object]:
+        self.asked.append(("clips", after))
+        return {"clips": [], "more": False}
+
+    def clip(self, name: str, offset: int, length: int) -> Mapping[str, object]:
+        self.asked.append((name, offset, length))
+        return {"name": name, "bytes": 0, "offset": offset, "content": ""}

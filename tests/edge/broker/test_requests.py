@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.broker.requests import MAX_REQUEST_BYTES, OPS, Request, answer
+from edge.broker.requests import MAX_REQUEST_BYTES, OPS, PIECE, Request, answer
 from edge.broker.topics import Topics
 from edge.config.schema import MqttConfig
 from tests.support.fake_request_handler import FakeRequestHandler
@@ -42,6 +42,14 @@ def ask(
             {"data": {"camera": "door", "enabled": False}},
             ("door", False),
             {"camera": "door", "enabled": False, "kept": True},
+        ),
+        ("clips", None, ("clips", ""), {"clips": [], "more": False}),
+        ("clips", {"data": {"after": "doubt-a"}}, ("clips", "doubt-a"), {"clips": [], "more": False}),
+        (
+            "clip",
+            {"data": {"name": "doubt-a", "offset": 7}},
+            ("doubt-a", 7, PIECE),
+            {"name": "doubt-a", "bytes": 0, "offset": 7, "content": ""},
         ),
     ],
 )
@@ -110,6 +118,12 @@ def test_an_invalid_request_gets_an_error_message(payload: bytes | None, error: 
         ("camera", {"data": {"camera": "door", "enabled": 0}}, OPEN, "which camera, on or off?"),
         ("camera", {"data": {"camera": None, "enabled": False}}, OPEN, "which camera, on or off?"),
         ("camera", {"data": ["door", False]}, OPEN, "which camera, on or off?"),
+        ("clips", {"data": {"after": 3}}, OPEN, "after which clip?"),
+        ("clip", None, OPEN, "which clip, from which byte on?"),
+        ("clip", {"data": {"name": "a", "offset": -1}}, OPEN, "which clip, from which byte on?"),
+        ("clip", {"data": {"name": "a", "offset": True}}, OPEN, "which clip, from which byte on?"),
+        ("clip", {"data": {"name": "a", "length": 0}}, OPEN, "which clip, from which byte on?"),
+        ("clip", {"data": {"name": "a", "offset": 2**70}}, OPEN, "which clip, from which byte on?"),
     ],
 )
 def test_an_impossible_request_gets_an_error_message_and_no_effect(
