@@ -19,7 +19,8 @@ from edge.inference import Engine
 from edge.manifest import LITE, OUTPUTS, Manifest, ManifestError, input_shapes
 from edge.memory_network import MemoryNetwork, map_shapes
 from edge.text import sanitized
-from train.networks import architectures
+from train.networks import architectures, memory_classifier
+from train.networks.lite import LiteDetector
 from train.networks.movinet import memory_network
 from train.networks.yowo import clip_networks
 from train.networks.yowo.clip_networks import CLIP_NETWORKS
@@ -111,6 +112,7 @@ def detector(checkpoint: Checkpoint) -> nn.Module:
         width = head_width(checkpoint.weights)
         memory = _memory(checkpoint)
         network = architectures.network(name, len(manifest.labels), manifest.channels, 0.0, width, memory)
+        _add_classifier(network, checkpoint)
     else:
         raise CheckpointError(
             f"{checkpoint.title}: its network is {name}, and known are "
@@ -125,6 +127,17 @@ def detector(checkpoint: Checkpoint) -> nn.Module:
             "give a checkpoint as korsal-train wrote it, or train again"
         ) from error
     return network.eval()
+
+
+def _add_classifier(network: nn.Module, checkpoint: Checkpoint) -> None:
+    """Give the network the classifier that its weights are for, if any. Raises CheckpointError."""
+    memory = checkpoint.manifest.memory
+    if memory is None or not isinstance(network, LiteDetector):
+        return
+    try:
+        network.classifier = memory_classifier.of_weights(checkpoint.weights, memory, len(checkpoint.manifest.labels))
+    except ValueError as error:
+        raise CheckpointError(f"{checkpoint.title}: {error}; give a checkpoint as korsal-train wrote it") from error
 
 
 def _memory(checkpoint: Checkpoint) -> MemoryNetwork | None:

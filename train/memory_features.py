@@ -56,6 +56,11 @@ class MemoryFeatures:
             PLACEMENT: placement(augmentation.matrix, self.size, input_size),
         }
 
+    def last_map(self, frame: int) -> NDArray[np.float32]:
+        """FEATURES (C, h, w) of the newest frame that the network saw until then. Raises FrameError."""
+        row = self._row(frame // self.memory.interval)[: int(np.prod(self.memory.features))]
+        return row.astype(np.float32).reshape(self.memory.features)
+
     def _row(self, number: int) -> NDArray[np.float16]:
         numbers = _numbers(self.memory)
         try:

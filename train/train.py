@@ -18,6 +18,7 @@ from edge.terminal import progress
 from edge.terminal.progress import Progress
 from train import (
     check,
+    classifier,
     clip_training,
     memory_features,
     precision,
@@ -82,8 +83,8 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     terminal.escape_unencodable()
     words = sys.argv[1:] if arguments is None else arguments
-    if words and words[0] == "check":
-        return check.main(words[1:])
+    if words and words[0] in (commands := {"check": check.main, "classifier": classifier.main}):
+        return commands[words[0]](words[1:])
     options = train_options.parser().parse_args(words)
     try:
         device = processes.device(options.device)

@@ -20,7 +20,7 @@ from train import clip_training, norm_statistics, processes, resumed_settings, r
 from train.batches import network_inputs
 from train.checkpoint import Checkpoint, CheckpointError
 from train.clips.settings import ClipTraining
-from train.networks import architectures
+from train.networks import architectures, memory_classifier
 from train.networks.imagenet_weights import is_motion, load_imagenet
 from train.networks.lite import LiteDetector
 from train.precision import autocast
@@ -100,7 +100,8 @@ def _untrained(manifest: Manifest, dropout: float, saved: Checkpoint | None) -> 
 def load_trained(network: nn.Module, saved: Checkpoint, manifest: Manifest) -> None:
     """Fill `network` in place from a checkpoint; of the layer that names labels only the channels of common ones.
 
-    What takes a memory's maps stays as it is where the checkpoint has none. Raises CheckpointError where it is of
+    What takes a memory's maps stays as it is where the checkpoint has none; its classifier is left out, for what it was
+    added to changes. Raises CheckpointError where it is of
     another network or was trained on another kind of input; its size may differ.
     """
     for name in ("architecture", "motion", "mean", "std", "clip"):
@@ -115,7 +116,8 @@ def load_trained(network: nn.Module, saved: Checkpoint, manifest: Manifest) -> N
         )
     own = network.state_dict()
     weights = {name: value for name, value in own.items() if name.startswith(OF_MEMORY)}
-    weights |= checkpoints.detector(saved).state_dict()
+    theirs = checkpoints.detector(saved).state_dict()
+    weights |= {name: value for name, value in theirs.items() if not name.startswith(memory_classifier.PREFIX)}
     if saved.manifest.labels != manifest.labels:
         common = common_labels(saved.manifest.labels, manifest.labels)
         for name in (name for name in weights if name.startswith(NAMING_LAYERS)):

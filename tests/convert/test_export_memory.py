@@ -35,7 +35,10 @@ from tests.support.untrained_model import MANIFEST, write_untrained_checkpoint
 from tests.support.untrained_movinet import untrained_movinet, write_untrained_movinet
 from train import checkpoint as checkpoints
 from train import memory_engine, memory_weights, starting_weights
+from train.checkpoint import Checkpoint
 from train.memory_features import described
+from train.networks.lite import LiteDetector
+from train.networks.memory_classifier import PREFIX, MemoryClassifier
 from train.networks.movinet_weights import MovinetError
 from train.open_model import open_model as train_open_model
 
@@ -70,9 +73,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory, calibrated: tuple[str, ...]
     movinet = write_untrained_movinet(folder / "movinet.pt")
     manifest = replace(MANIFEST, memory=described(untrained_movinet()))
     checkpoint = checkpoints.load(write_untrained_checkpoint(folder / "a.pt", manifest))
-    checkpoints.save(replace(checkpoint, settings={"memory": str(movinet)}), folder / "a.pt")
+    known = replace(checkpoint, weights=with_classifier(checkpoint), settings={"memory": str(movinet)})
+    checkpoints.save(known, folder / "a.pt")
     assert main([str(folder / "a.pt"), "-o", str(folder / "a"), "--method", "minmax", *calibrated]) == 0
     return folder
+
+
+def with_classifier(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    """Its weights with those of an untrained classifier of the memory, which tells its actions from none of them."""
+    network, memory = checkpoints.detector(checkpoint), checkpoint.manifest.memory
+    assert isinstance(network, LiteDetector)
+    assert memory is not None
+    count = len(checkpoint.manifest.labels)
+    torch.manual_seed(0)
+    network.classifier = MemoryClassifier(memory, range(count), (count + 1,))
+    network.classifier.gain.fill_(0.5)
+    return network.state_dict()
 
 
 def memory_of(model: Path) -> Path:
@@ -198,6 +214,8 @@ def test_files_are_checked_on_what_the_memory_has_seen(
 def test_a_run_can_begin_with_its_weights_and_its_memory(folder: Path) -> None:
     """Of the two files alone: the checkpoint and MoViNet's own file may be gone."""
     read, checkpoint = starting_weights.load(folder / "a.onnx"), checkpoints.load(folder / "a.pt")
+    weights = {name: value for name, value in checkpoint.weights.items() if not name.startswith(PREFIX)}
+    checkpoint = replace(checkpoint, weights=weights)  # a run begins without a classifier
     assert read.manifest.memory == checkpoint.manifest.memory
     ours, theirs = (checkpoints.engine(one).infer(noise(folder / "a.onnx")) for one in (read, checkpoint))
     np.testing.assert_allclose(ours["scores"], theirs["scores"], atol=SCORE_TOLERANCE)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from edge.memory_network import MemoryNetwork
 from train.networks.decoder import Heads
 from train.networks.depthwise import DepthwiseConvolution
+from train.networks.memory_classifier import MemoryClassifier
 from train.networks.memory_fusion import MemoryFusion
 
 PRIOR_PROBABILITY = 0.01  # of an action's centre at one place, as RetinaNet starts its classifier
@@ -148,7 +149,7 @@ class LiteDetector(nn.Module):
     """Six channels (three without a motion map) in, CenterNet heads out.
 
     `image` is (B, C, H, W) float32, H and W multiples of 32. With a `memory` its maps and their placement follow,
-    MEMORY_INPUTS; left out, nothing is added for them.
+    MEMORY_INPUTS; left out, nothing is added for them. `classifier`, where there is one, reads them too.
     """
 
     average_centre = True  # see `Decoder`
@@ -164,6 +165,7 @@ class LiteDetector(nn.Module):
         self.box = self._head(width, width // 2, 4)
         self._initialise_biases()
         self.memory = MemoryFusion(memory, width) if memory is not None else None  # last: draws no number before them
+        self.classifier: MemoryClassifier | None = None
 
     @staticmethod
     def _head(inputs: int, width: int, outputs: int) -> nn.Sequential:
@@ -181,4 +183,8 @@ class LiteDetector(nn.Module):
             beside = self.memory(*maps, (int(image.shape[2]), int(image.shape[3])))
         x = self.dropout(self.neck(self.backbone(image), beside))
         size, offset = self.box(x).split(2, dim=1)
-        return Heads(self.heatmap(x), torch.exp(size.clamp(max=MAX_LOG_SIZE)), torch.sigmoid(offset))
+        heatmap = self.heatmap(x)
+        if self.classifier is not None and maps:
+            features, _, placement = maps
+            heatmap = heatmap + self.classifier(features, placement, (int(x.shape[2]), int(x.shape[3])))
+        return Heads(heatmap, torch.exp(size.clamp(max=MAX_LOG_SIZE)), torch.sigmoid(offset))

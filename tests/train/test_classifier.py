@@ -1,0 +1,126 @@
+"""`korsal-train classifier` on a tiny run."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from edge.motion_map import MotionSettings
+from tests.support.tiny_videos import write_data_set
+from tests.support.untrained_movinet import write_untrained_movinet
+from train import checkpoint as checkpoints
+from train import classifier
+from train.networks.lite import LiteDetector
+from train.networks.memory_classifier import PREFIX
+from train.train import learn, main, prepare
+from train.train_settings import TrainSettings
+
+torch.set_num_threads(1)
+BATCH = 2
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two finished runs with a memory: one that held out videos, one that learnt from all."""
+    folder = tmp_path_factory.mktemp("classifier")
+    write_data_set(folder / "data")
+    write_untrained_movinet(folder / "movinet.pt")
+    settings = TrainSettings(
+        data=(str(folder / "data"),),
+        motion=MotionSettings("previous"),
+        height=64,
+        width=96,
+        samples=2 * BATCH,
+        batch=BATCH,
+        validate_every=2 * BATCH,
+        validation_stride=4,
+        precision="float32",
+        memory=str(folder / "movinet.pt"),
+    )
+    for name, everything in (("held", False), ("all", True)):
+        chosen = replace(settings, all_groups=everything)
+        learn(prepare(chosen, folder / name, folder / "cache", False, workers=0), lambda: False)
+    return folder
+
+
+def learnt(folder: Path, run: str, name: str, *options: str) -> Path:
+    out = folder / name
+    assert (
+        main(["classifier", str(folder / run / "best.pt"), "-o", str(out), "--cache", str(folder / "cache"), *options])
+        == 0
+    )
+    return out
+
+
+def test_it_is_added_with_the_gain_that_scores_best(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = checkpoints.load(learnt(folder, "held", "chosen.pt"))
+    printed = capsys.readouterr().out
+    assert "gain 0.5: frame-mAP@0.5" in printed
+    assert "chosen for Basketball and others: gain" in printed
+    assert "examples" in printed
+    assert set(made.weights[f"{PREFIX}gain"].tolist()) <= set(classifier.GAINS)
+    assert made.weights[f"{PREFIX}groups"].tolist() == [3]  # both actions, and none of them
+    before = checkpoints.load(folder / "held" / "best.pt")
+    assert all(torch.equal(made.weights[name], value) for name, value in before.weights.items())
+    network = checkpoints.detector(made)
+    assert isinstance(network, LiteDetector)
+    assert network.classifier is not None
+
+
+def test_a_gain_is_given_taken_over_or_the_usual_one(folder: Path) -> None:
+    given = learnt(folder, "held", "given.pt", "--gain", "0.75")
+    usual = learnt(folder, "all", "usual.pt")
+    taken = learnt(folder, "all", "taken.pt", "--gain-of", str(given))
+    for file, gain in ((given, 0.75), (usual, classifier.USUAL_GAIN), (taken, 0.75)):
+        assert checkpoints.load(file).weights[f"{PREFIX}gain"].tolist() == [gain] * 2
+
+
+def test_it_is_learnt_the_same_again(folder: Path) -> None:
+    one, other = (checkpoints.load(learnt(folder, "held", name, "--gain", "1")) for name in ("one.pt", "other.pt"))
+    assert all(torch.equal(one.weights[name], value) for name, value in other.weights.items())
+
+
+def test_a_run_that_begins_with_it_begins_without_it(folder: Path) -> None:
+    given = learnt(folder, "held", "begun.pt", "--gain", "1")
+    settings = classifier.settings_of(checkpoints.load(given))
+    run = prepare(replace(settings, weights=str(given)), folder / "begun", folder / "cache", False, workers=0)
+    assert not [name for name in run.run.network.state_dict() if name.startswith(PREFIX)]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"memory": None}, "only --arch lite trained with --memory has a classifier of it"),
+        ({"labels": ("Basketball", "Diving")}, "was trained with other labels than .* has now; train it again"),
+    ],
+)
+def test_a_checkpoint_that_has_none_is_named(
+    changed: dict[str, object], message: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    best = checkpoints.load(folder / "held" / "best.pt")
+    checkpoints.save(replace(best, manifest=replace(best.manifest, **changed)), tmp_path / "x.pt")  # type: ignore[arg-type]
+    assert (
+        main(["classifier", str(tmp_path / "x.pt"), "-o", str(tmp_path / "y.pt"), "--cache", str(folder / "cache")])
+        == 1
+    )
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"korsal-train: {tmp_path / 'x.pt'}: ")
+    assert re.search(message, printed)
+    assert not (tmp_path / "y.pt").exists()
+
+
+def test_gains_of_another_detector_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    without = str(folder / "held" / "best.pt")
+    words = ["classifier", without, "-o", str(folder / "no.pt"), "--cache", str(folder / "cache"), "--gain-of", without]
+    assert main(words) == 1
+    assert "has no classifier of these actions; give what korsal-train classifier wrote" in capsys.readouterr().err
+
+
+def test_weights_of_a_classifier_that_cannot_be_are_named(folder: Path, tmp_path: Path) -> None:
+    made = checkpoints.load(learnt(folder, "held", "whole.pt", "--gain", "1"))
+    broken = replace(made, weights={**made.weights, f"{PREFIX}groups": torch.tensor([9, -1])})
+    checkpoints.save(broken, tmp_path / "broken.pt")
+    with pytest.raises(checkpoints.CheckpointError, match=r"broken\.pt: the classifier's groups are not"):
+        checkpoints.detector(checkpoints.load(tmp_path / "broken.pt"))

@@ -1,0 +1,94 @@
+"""What a memory's classifier learns from, and that it learns it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from train import classifier_training
+from train.classifier_examples import ActionGroup, ClassifierExamples, examples, groups_of, places_of
+from train.datasets.annotation_records import GroundTruthTube, VideoAnnotation
+from train.memory_features import MemoryFeatures
+from train.networks.memory_classifier import MemoryClassifier
+from train.networks.movinet import memory_network
+
+torch.set_num_threads(1)
+MEMORY = memory_network("0" * 64, interval=4)
+FRAMES, SIZE = 12, (320, 240)
+
+
+def tube(label: int, first: int, length: int, box: tuple[float, ...] = (0, 0, 320, 240)) -> GroundTruthTube:
+    return GroundTruthTube(label, first, np.tile(np.float32(box), (length, 1)))
+
+
+def video(*tubes: GroundTruthTube, looked_for: tuple[int, ...] | None = None, name: str = "a") -> VideoAnnotation:
+    return VideoAnnotation(name, FRAMES, tubes, SIZE, annotated_labels=looked_for)
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> MemoryFeatures:
+    """Of the steps 0, 1 and 2: a map whose columns are 0 to 5, plus ten times the step."""
+    steps = FRAMES // MEMORY.interval
+    maps = np.arange(6, dtype=np.float16) + 10 * np.arange(steps, dtype=np.float16)[:, None, None, None]
+    rows = [
+        np.concatenate([np.broadcast_to(one, MEMORY.features).ravel(), np.zeros(int(np.prod(MEMORY.tap)))])
+        for one in maps
+    ]
+    np.stack(rows).astype(np.float16).tofile(tmp_path / "maps")
+    return MemoryFeatures(tmp_path / "maps", MEMORY, SIZE)
+
+
+def test_each_data_set_is_a_group_and_those_with_a_common_label_one() -> None:
+    assert groups_of([(0, 1), (2, 3)], [], 4) == (ActionGroup((0, 1), False), ActionGroup((2, 3), False))
+    assert groups_of([(0, 1), (3,), (1, 2)], [], 4) == (ActionGroup((3,), False), ActionGroup((0, 1, 2), False))
+    assert groups_of([(0,), ()], [], 1) == (ActionGroup((0,), False),)
+
+
+def test_a_group_knows_none_where_a_frame_shows_none_and_was_searched_for_all() -> None:
+    labels = [(0, 1), (2, 3)]
+    assert not any(group.none for group in groups_of(labels, [video(tube(0, 0, FRAMES))], 4))
+    idle = video(tube(0, 0, 5), looked_for=(0, 1))
+    assert [group.none for group in groups_of(labels, [idle], 4)] == [True, False]
+    assert [group.none for group in groups_of(labels, [video(looked_for=None)], 4)] == [True, True]
+
+
+def test_the_outputs_of_groups_follow_one_another() -> None:
+    groups = (ActionGroup((0, 3), True), ActionGroup((1, 2), False))
+    assert places_of(groups, 4) == [0, 3, 4, 1]
+
+
+def test_persons_are_examples_once_a_step(memory: MemoryFeatures) -> None:
+    left, right = (0, 0, 106, 240), (214, 0, 320, 240)
+    shown = video(tube(0, 0, FRAMES, left), tube(2, 6, 6, right), looked_for=(0, 1, 2))
+    found = examples([shown], [ActionGroup((0, 2), False), ActionGroup((1,), False)], 3, {"a": memory}, 0)
+    assert found.group.tolist() == [0] * 4
+    assert found.goal.argmax(dim=1).tolist() == [0, 0, 0, 1]
+    torch.testing.assert_close(found.whole[:, 0], torch.tensor([2.5, 12.5, 22.5, 22.5]))
+    assert (found.near[:3, 0] < found.whole[:3, 0]).all()
+    assert found.near[3, 0] > found.whole[3, 0]
+
+
+def test_frames_without_an_action_are_examples_of_none(memory: MemoryFeatures) -> None:
+    groups = (ActionGroup((0,), True), ActionGroup((1,), True))
+    found = examples([video(tube(0, 0, 4), looked_for=(0,))], groups, 2, {"a": memory}, 0)
+    assert found.goal.argmax(dim=1).tolist() == [0, 1, 1]
+    both = examples([video()], groups, 2, {"a": memory}, 0)
+    assert both.group.tolist() == [0, 0, 0, 1, 1, 1]
+    assert both.goal.argmax(dim=1).tolist() == [1, 1, 1, 3, 3, 3]
+
+
+def test_it_learns_what_maps_tell() -> None:
+    """Actions 0 and 1 of one group, 2 of another with its none; inputs unscaled, as a detector has them."""
+    which = torch.arange(4096) % 4
+    maps = 3 * torch.rand(4096, MEMORY.features[0], generator=torch.Generator().manual_seed(3))
+    maps[torch.arange(4096), which] += 9
+    found = ClassifierExamples(maps, maps, which // 2, torch.eye(4)[which])
+    made = MemoryClassifier(MEMORY, (0, 1, 2), (2, 2))
+    classifier_training.learn(made, found, seed=0)
+    with torch.inference_mode():
+        answer = made.answer(maps[:, :, None, None], maps[:, :, None, None])[:, :, 0, 0]
+    within = torch.where(torch.arange(4) // 2 == which[:, None] // 2, answer, -torch.inf)
+    assert (within.argmax(dim=1) == which).float().mean() > 0.95
+    assert not made.training
+    assert not made.gain.any()
