@@ -19,7 +19,7 @@ FRAMES, SIZE = 12, (320, 240)
 
 
 def tube(label: int, first: int, length: int, box: tuple[float, ...] = (0, 0, 320, 240)) -> GroundTruthTube:
-    return GroundTruthTube(label, first, np.tile(np.float32(box), (length, 1)))
+    return GroundTruthTube(label, first, np.array([box] * length, np.float32))
 
 
 def video(*tubes: GroundTruthTube, looked_for: tuple[int, ...] | None = None, name: str = "a") -> VideoAnnotation:
