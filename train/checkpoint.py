@@ -166,7 +166,10 @@ def engine(checkpoint: Checkpoint) -> Engine:
     """
     network = detector(checkpoint)
     manifest = clip_networks.described(network, checkpoint.manifest)
-    decoder, names = clip_networks.decoder(network, manifest).eval(), input_shapes(manifest, 1, manifest.input_size)
+    decoder, names = (
+        clip_networks.exported_decoder(network, manifest).eval(),
+        input_shapes(manifest, 1, manifest.input_size),
+    )
 
     def infer(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         with torch.inference_mode():

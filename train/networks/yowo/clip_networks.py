@@ -44,11 +44,17 @@ def parts_of(weights: Mapping[str, Any]) -> Parts:
 
 
 def decoder(network: nn.Module, manifest: Manifest) -> nn.Module:
-    """A network, of this kind or another, and its decoding: network inputs to OUTPUTS, what is exported.
+    """A network, of this kind or another, and its decoding: what it is shown to OUTPUTS."""
+    return _decoding(network, network, manifest)
 
-    Of one that sees clips, INPUT and CLIP_MAP to OUTPUTS.
-    """
-    detector = _WithClipMap(network) if manifest.clip is not None else network
+
+def exported_decoder(network: nn.Module, manifest: Manifest) -> nn.Module:
+    """The same as it is exported: of a network that sees clips, INPUT and CLIP_MAP to OUTPUTS."""
+    return _decoding(network, _WithClipMap(network) if manifest.clip is not None else network, manifest)
+
+
+def _decoding(network: nn.Module, detector: nn.Module, manifest: Manifest) -> nn.Module:
+    """`detector`: the network, or what runs it."""
     if isinstance(network, OriginalYowo):
         return OriginalDecoder(detector, network.get_buffer("priors"), manifest.top_k)
     return (PriorDecoder if manifest.architecture in CLIP_NETWORKS else Decoder)(detector, manifest.top_k)
@@ -84,7 +90,7 @@ class BothParts(nn.Module):
 
     def __init__(self, network: nn.Module, manifest: Manifest) -> None:
         super().__init__()
-        self.detector = decoder(network, manifest)
+        self.detector = exported_decoder(network, manifest)
         self.branch = ClipMap(network)
 
     def forward(self, image: Tensor, clip_map: Tensor, clip: Tensor) -> tuple[Tensor, ...]:

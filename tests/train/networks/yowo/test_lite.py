@@ -11,6 +11,7 @@ import torch
 
 from edge.clip import ClipInput
 from edge.manifest import Manifest
+from edge.motion_map import MotionSettings
 from tests.support.counted import multiplications, parameters
 from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint
@@ -103,7 +104,9 @@ def test_the_exported_graph_answers_as_torch(network: YowoLite) -> None:
 def test_a_checkpoint_is_read_as_it_was_built(parts: Parts, tmp_path: Path) -> None:
     network = YowoLite(2, parts)
     network.get_buffer("priors").mul_(1.5)
-    manifest = Manifest("tiny", ("Run", "Jump"), 64, 64, architecture="yowo_lite", clip=ClipInput(2))
+    manifest = Manifest(
+        "tiny", ("Run", "Jump"), 64, 64, MotionSettings("none"), architecture="yowo_lite", clip=ClipInput(2)
+    )
     checkpoints.save(Checkpoint(manifest, network.state_dict(), {}), tmp_path / "a.pt")
     read = checkpoints.detector(checkpoints.load(tmp_path / "a.pt"))
     given = torch.randn(1, 3, 64, 64), torch.randn(1, 3, 2, 64, 64)
