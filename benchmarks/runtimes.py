@@ -46,7 +46,7 @@ def main() -> None:
     options = _options()
     models = options.models or [asset_path(SHIPPED_MODEL)]
     first = onnxruntime_engine.load(models[0], 1)
-    images = tuple(calibration.inputs([asset_path(CLIP)], first.manifest, IMAGES, first.memory))
+    images = tuple(calibration.inputs([asset_path(CLIP)], first.manifest, IMAGES, beside_of(first)))
     print(f"{COLUMNS}{'largest score gap':>19}")
     for threads in options.threads:
         loaded = [model for path in models for model in _load(path, threads)]

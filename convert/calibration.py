@@ -1,4 +1,4 @@
-"""Real frames for calibration, as the daemon encodes them, with motion maps and memories. Shell over video files."""
+"""Real frames for calibration, as the daemon shows them, with motion maps, memories, clips. Shell over video files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import detector, streaming_memory
+from convert.watched_video import Beside, BesideInputs, watched
+from edge import detector
 from edge.cameras.video_file import decodable_frames, read_file
-from edge.inference import Past, StreamingMemory, motion_step
+from edge.inference import Past, motion_step
 from edge.manifest import INPUT, Manifest
-from edge.memory_network import MemoryInputs
 from edge.motion_gap import recall
-from edge.sources import VIDEO_SUFFIXES, Frame, redact
-from edge.streaming_memory import Look
+from edge.sources import VIDEO_SUFFIXES, redact
 from edge.terminal import progress
 
 MIN_FRAMES = 16  # frames; fewer do not show what values a network meets
@@ -27,12 +26,12 @@ Input = Mapping[str, NDArray[np.float32]]  # what a network takes of one frame o
 class FramePair:
     """A frame (H, W, 3) BGR, and the one of its size that came a gap before, None where nothing did.
 
-    `memory`: MEMORY_INPUTS, once the memory has seen the video up to that frame, for a model with one.
+    `beside`: what the network reads beside that frame, once the video up to it has been seen.
     """
 
     image: NDArray[np.uint8]
     previous: NDArray[np.uint8] | None = None
-    memory: MemoryInputs = field(default_factory=dict)
+    beside: BesideInputs = field(default_factory=dict)
 
 
 class CalibrationError(Exception):
@@ -59,34 +58,34 @@ def videos(paths: Sequence[Path]) -> tuple[Path, ...]:
 
 
 def inputs(
-    files: Sequence[Path], manifest: Manifest, count: int = DEFAULT_FRAMES, memory: StreamingMemory | None = None
+    files: Sequence[Path], manifest: Manifest, count: int = DEFAULT_FRAMES, beside: Beside = None
 ) -> Iterator[Input]:
     """`frame_pairs` as network inputs."""
-    return (network_input(pair, manifest) for pair in frame_pairs(files, manifest, count, memory))
+    return (network_input(pair, manifest) for pair in frame_pairs(files, manifest, count, beside))
 
 
 def fitted_pairs(
-    files: Sequence[Path], manifest: Manifest, count: int = DEFAULT_FRAMES, memory: StreamingMemory | None = None
+    files: Sequence[Path], manifest: Manifest, count: int = DEFAULT_FRAMES, beside: Beside = None
 ) -> Iterator[FramePair]:
     """`frame_pairs` fitted to the network's input, so that many can be kept."""
-    for pair in frame_pairs(files, manifest, count, memory):
+    for pair in frame_pairs(files, manifest, count, beside):
         previous = None if pair.previous is None else detector.fit(pair.previous, manifest)
         yield replace(pair, image=detector.fit(pair.image, manifest), previous=previous)
 
 
 def frame_pairs(
-    files: Sequence[Path], manifest: Manifest, count: int = DEFAULT_FRAMES, memory: StreamingMemory | None = None
+    files: Sequence[Path], manifest: Manifest, count: int = DEFAULT_FRAMES, beside: Beside = None
 ) -> Iterator[FramePair]:
     """`count` frames, evenly over the videos and over the time of each, with those they are compared with.
 
-    A `memory`, which a manifest with one needs, sees each video from its beginning. Fewer where the videos hold fewer
-    frames. Raises CalibrationError below MIN_FRAMES, CaptureError, EngineError.
+    `beside`, which a manifest with a memory or with clips needs, sees each video from its beginning. Fewer where the
+    videos hold fewer frames. Raises CalibrationError below MIN_FRAMES, CaptureError, EngineError.
     """
     chosen = [files[i * len(files) // min(count, len(files))] for i in range(min(count, len(files)))]
     given = 0
     for i, file in enumerate(chosen):
         share = (i + 1) * count // len(chosen) - i * count // len(chosen)
-        for pair in progress.track(_pairs(file, share, manifest, memory), f"frames of {file.name}", "frame", share):
+        for pair in progress.track(_pairs(file, share, manifest, beside), f"frames of {file.name}", "frame", share):
             given += 1
             yield pair
     if given < MIN_FRAMES:
@@ -95,33 +94,18 @@ def frame_pairs(
         )
 
 
-def _pairs(file: Path, count: int, manifest: Manifest, memory: StreamingMemory | None) -> Iterator[FramePair]:
+def _pairs(file: Path, count: int, manifest: Manifest, beside: Beside) -> Iterator[FramePair]:
     """Of one video, or all if there are fewer, as the pipeline would compare them."""
     there = decodable_frames(file)
     wanted = {there[(2 * i + 1) * len(there) // (2 * count)] for i in range(count)}
     past: tuple[tuple[float, NDArray[np.uint8]], ...] = ()
-    for frame, of_memory in _watched(read_file(file, "calibration"), manifest, memory):
+    for frame, seen in watched(read_file(file, "calibration"), manifest, beside):
         known = recall(past, frame.monotonic_time, manifest.gap)
         if frame.index in wanted:
             before = known.previous
             alike = before is not None and before.shape == frame.image.shape
-            yield FramePair(frame.image, before if alike else None, of_memory)
+            yield FramePair(frame.image, before if alike else None, seen())
         past = (*known.kept, (frame.monotonic_time, frame.image))
-
-
-def _watched(
-    frames: Iterator[Frame], manifest: Manifest, memory: StreamingMemory | None
-) -> Iterator[tuple[Frame, MemoryInputs]]:
-    """The frames, each with MEMORY_INPUTS of the whole of it once the memory has seen it; none without a memory."""
-    state, size = None, (0, 0)
-    for frame in frames:
-        if memory is None:
-            yield frame, {}
-            continue
-        before, size = size, detector.frame_size(frame.image)
-        look = Look(state if before == size else None, frame.image, frame.monotonic_time)
-        (state,) = streaming_memory.advance(memory, [look])
-        yield frame, streaming_memory.inputs(state, (0, 0, *size), size, manifest.input_size)
 
 
 def network_input(pair: FramePair, manifest: Manifest) -> Input:
@@ -131,4 +115,4 @@ def network_input(pair: FramePair, manifest: Manifest) -> Input:
         _, past = motion_step((), 0.0, detector.normalise(pair.previous, manifest), manifest.motion, manifest.gap)
     normalised = detector.normalise(pair.image, manifest)
     motion_map, _ = motion_step(past, manifest.gap.seconds, normalised, manifest.motion, manifest.gap)
-    return {INPUT: detector.network_input(normalised, motion_map), **pair.memory}
+    return {INPUT: detector.network_input(normalised, motion_map), **pair.beside}

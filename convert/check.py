@@ -146,7 +146,7 @@ def _accuracy(exact: ComparedModel, converted: ComparedModel, material: CheckDat
 
 def _alike(exact: ComparedModel, converted: ComparedModel) -> None:
     one, other = exact.engine.manifest, converted.engine.manifest
-    for name in ("labels", "height", "width", "motion", "mean", "std", "stride", "top_k"):
+    for name in ("labels", "height", "width", "motion", "clip", "mean", "std", "stride", "top_k"):
         if getattr(one, name) != getattr(other, name):
             raise CheckError(
                 f"{converted.path}: its {name} is {getattr(other, name)}, that of {exact.path} {getattr(one, name)}; "

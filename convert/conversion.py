@@ -79,7 +79,7 @@ def convert(options: ConversionOptions, notify: Notify) -> tuple[Path, ...]:
     files, manifest = options.videos, options.source.manifest
     if options.prepares:
         graft.check(manifest)
-    pairs = calibration.fitted_pairs(files, manifest, options.frames, options.source.memory) if files else ()
+    pairs = calibration.fitted_pairs(files, manifest, options.frames, options.source.beside) if files else ()
     frames = tuple(pairs)
     images = tuple(calibration.network_input(pair, manifest) for pair in frames)
     if images:

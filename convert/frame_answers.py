@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from convert import calibration
 from convert.calibration import FramePair
+from edge.clip_inference import of_clips
 from edge.inference import Engine, NetworkFrame, NetworkResult, Outputs, run_network
 
 
 class Stream:
     """One frame again and again, as of `batch` cameras that all see the same: each call runs the engine on the next.
 
-    `pair`: the frame, the one before it if any, and what their memory holds.
+    `pair`: the frame, the one before it if any, and what is read beside it.
     """
 
     def __init__(self, engine: Engine, pair: FramePair, batch: int = 1) -> None:
@@ -32,7 +33,7 @@ class Stream:
     def _run(self, image: NDArray[np.uint8]) -> list[NetworkResult]:
         manifest = self._engine.manifest
         given = (image, self._seconds, manifest.motion, manifest.gap)
-        frames = [NetworkFrame(*given, state, self._pair.memory) for state in self._states]
+        frames = [NetworkFrame(*given, state, self._pair.beside) for state in self._states]
         results = run_network(self._engine, frames, lambda stage: None)
         self._states = [result.motion_state for result in results]
         self._seconds += manifest.gap.seconds
@@ -48,6 +49,6 @@ def answer(engine: Engine, pair: FramePair) -> Outputs:
 
 
 def network_call(engine: Engine, pair: FramePair, batch: int) -> Callable[[], Outputs]:
-    """A call of the network alone, of an engine that takes the prepared input."""
+    """A call of the network alone, of an engine that takes the prepared input; with a clip's map made anew."""
     inputs = calibration.network_input(pair, engine.manifest)
-    return partial(engine.infer, {name: np.repeat(value, batch, axis=0) for name, value in inputs.items()})
+    return partial(of_clips(engine), {name: np.repeat(value, batch, axis=0) for name, value in inputs.items()})

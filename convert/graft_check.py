@@ -65,11 +65,11 @@ def compare(grafted: Engine, pairs: Iterable[FramePair]) -> tuple[GraftParity, l
     """
     manifest, found, seen = grafted.manifest, GraftParity(), list[tuple[Outputs, Outputs]]()
     for pair in pairs:
-        fitted = None if pair.previous is None else _run(grafted, pair.previous, None, pair.memory)[FITTED]
-        outputs = _run(grafted, pair.image, fitted, pair.memory)
+        fitted = None if pair.previous is None else _run(grafted, pair.previous, None, pair.beside)[FITTED]
+        outputs = _run(grafted, pair.image, fitted, pair.beside)
         found = _joined(found, _of_frame(outputs, pair.image, pair.previous, manifest))
         given = [outputs[FITTED], *([outputs[MOTION]] if has_motion(manifest) else [])]
-        seen.append(({INPUT: np.concatenate(given, axis=1), **pair.memory}, outputs))
+        seen.append(({INPUT: np.concatenate(given, axis=1), **pair.beside}, outputs))
     return found, seen
 
 

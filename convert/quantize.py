@@ -24,13 +24,14 @@ from onnx import shape_inference
 
 from convert import onnx_file, onnx_graph
 from convert.calibration import Input
+from edge.clip import CLIP
 from edge.engines import memory_file, onnxruntime_engine
-from edge.manifest import WEIGHTS_KEY, Manifest, input_shapes, quantisation
+from edge.manifest import WEIGHTS_KEY, Manifest, clip_shapes, input_shapes, quantisation
 from edge.terminal.progress import Progress
 
 Method = Literal["entropy", "percentile", "minmax"]
 QuantizeTarget = Literal["tensorrt", "cpu"]
-CHUNK = 8  # calibration frames whose activations are held in memory together
+CHUNK = 8  # calibration frames, those of clips counted, whose activations are held in memory together
 BINS = 1024  # of the histograms; twice as many take four times as long
 LEVELS = 128  # of a symmetric int8 range, one side of it
 PERCENTILE = 99.99
@@ -139,7 +140,7 @@ def _ranges(source: Path, images: Iterable[Input], settings: QuantizeSettings) -
 
 def checked_shapes(images: Iterable[Input], manifest: Manifest) -> Iterator[Input]:
     """The same inputs, their shapes checked. Raises QuantizeError."""
-    wanted = input_shapes(manifest, 1, manifest.input_size)
+    wanted = {**input_shapes(manifest, 1, manifest.input_size), **clip_shapes(manifest, 1)}
     for image in images:
         given = {name: value.shape for name, value in image.items()}
         if given != wanted:
@@ -166,8 +167,9 @@ class _CalibrationReader:
 def _readers(images: Iterable[Input]) -> Iterator[_CalibrationReader]:
     """Chunk by chunk: histograms are merged, activations are not kept."""
     left = iter(images)
-    while chunk := list(islice(left, CHUNK)):
-        yield _CalibrationReader(chunk)
+    for first in left:
+        frames = first[CLIP].shape[2] if CLIP in first else 1
+        yield _CalibrationReader([first, *islice(left, max(CHUNK // frames, 1) - 1)])
 
 
 def check_kept(model: onnx.ModelProto, settings: QuantizeSettings) -> None:

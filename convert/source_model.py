@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convert import onnx_file, quantize
-from edge.engines import onnxruntime_memory
-from edge.inference import StreamingMemory
+from convert.watched_video import Beside, beside_of
+from edge.engines import onnxruntime_engine
 from edge.manifest import Manifest
 from train import checkpoint as checkpoints
 from train import memory_engine
@@ -16,14 +16,14 @@ from train.checkpoint import Checkpoint
 class SourceModel:
     """The file, the manifest of its network, and the checkpoint in it; None where it is an ONNX.
 
-    `prepares`: whether an ONNX fits and compares frames itself. `memory`: the one whose maps it takes, if any.
+    `prepares`: whether an ONNX fits and compares frames itself. `beside`: what makes the maps that it takes, if any.
     """
 
     path: Path
     manifest: Manifest
     checkpoint: Checkpoint | None = None
     prepares: bool = False
-    memory: StreamingMemory | None = None
+    beside: Beside = None
 
 
 def read(path: Path) -> SourceModel:
@@ -31,6 +31,6 @@ def read(path: Path) -> SourceModel:
     if path.suffix == ".onnx":
         prepares = onnx_file.read(path)[1].preprocessing == "graph"
         manifest = quantize.open_model(path)[1]
-        return SourceModel(path, manifest, None, prepares, onnxruntime_memory.load(path, manifest, threads=1))
+        return SourceModel(path, manifest, None, prepares, beside_of(onnxruntime_engine.load(path, threads=1)))
     checkpoint = checkpoints.load(path)
-    return SourceModel(path, checkpoint.manifest, checkpoint, memory=memory_engine.memory(checkpoint))
+    return SourceModel(path, checkpoint.manifest, checkpoint, beside=beside_of(memory_engine.engine(checkpoint)))

@@ -9,6 +9,7 @@ from convert.check import WRONG_MAP, CheckData, as_text, check_files
 from convert.commands import build
 from convert.commands import options as shared
 from convert.conversion import EVENT_VIDEOS
+from convert.watched_video import beside_of
 from train.open_model import open_model
 
 HELP = "a converted model against the FP32 ONNX, on real video"
@@ -28,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
         manifest = engine.manifest
         data, measured = shared.accuracy_data(options, manifest.labels, options.model)
         files = calibration.videos(options.calibrate)
-        frames = tuple(calibration.fitted_pairs(files, manifest, options.frames, engine.memory))
+        frames = tuple(calibration.fitted_pairs(files, manifest, options.frames, beside_of(engine)))
     checked = check_files(options.model, options.converted, CheckData(frames, files[:EVENT_VIDEOS], data, measured))
     print(as_text(checked, (options.model.name, options.converted.name)))
     if checked.lost > options.max_map_drop:

@@ -9,6 +9,7 @@ from convert.commands import options as shared
 from convert.graft_check import GraftParity
 from convert.graft_file import graft_file
 from convert.torch_export import ExportError
+from convert.watched_video import beside_of
 from edge.engines import onnxruntime_memory
 from edge.engines.memory_file import memory_path
 from edge.manifest import Manifest
@@ -62,15 +63,15 @@ def _from_checkpoint(options: argparse.Namespace) -> tuple[Manifest, str]:
     checkpoint = checkpoints.load(options.checkpoint)
     if options.with_motion:
         graft.check(checkpoint.manifest)
-    memory = memory_engine.memory(checkpoint)
-    images = tuple(calibration.inputs(videos, checkpoint.manifest, options.frames, memory)) if videos else ()
+    beside = beside_of(memory_engine.engine(checkpoint)) if videos else None
+    images = tuple(calibration.inputs(videos, checkpoint.manifest, options.frames, beside)) if videos else ()
     if not options.with_motion:
         manifest, parity = export.export(checkpoint, options.output, changes, training, images)
         return manifest, export.parity_as_text(parity, len(images))
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / options.output.name
         manifest, parity = export.export(checkpoint, plain, changes, training, images)
-        pairs = calibration.frame_pairs(videos, manifest, options.frames, memory) if videos else ()
+        pairs = calibration.frame_pairs(videos, manifest, options.frames, beside) if videos else ()
         manifest, grafted = graft_file(plain, options.output, pairs, checkpoints.engine(checkpoint))
     return manifest, f"{export.parity_as_text(parity, len(images))}; {grafted.as_text()}"
 

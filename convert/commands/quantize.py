@@ -10,7 +10,8 @@ from convert.calibration import Input
 from convert.commands import options as shared
 from convert.graft_file import graft_file
 from convert.quantize import QuantizeError, QuantizeSettings
-from edge.engines import onnxruntime_memory
+from convert.watched_video import beside_of
+from edge.engines import onnxruntime_engine
 from edge.terminal import progress
 
 HELP = "FP32 ONNX → INT8 with Q/DQ, or FP16; INT8 for TensorRT → the rest of it in FP16"
@@ -71,5 +72,5 @@ def _calibration(options: argparse.Namespace) -> tuple[onnx.ModelProto, Quantize
     if options.quantizer == "modelopt":
         modelopt_quantize.check_settings(settings)
     files = calibration.videos(options.calibrate)
-    memory = onnxruntime_memory.load(options.model, manifest, threads=1)
-    return model, settings, tuple(calibration.inputs(files, manifest, options.frames, memory))
+    beside = beside_of(onnxruntime_engine.load(options.model, threads=1))
+    return model, settings, tuple(calibration.inputs(files, manifest, options.frames, beside))

@@ -192,7 +192,7 @@ def test_other_precisions_answer_nearly_as_fp32(folder: Path, for_cpus: Path, cl
     given = list(calibration.fitted_pairs([clip], exact.manifest, 16, exact.memory))
     for pair in given:
         np.testing.assert_allclose(answer(other, pair)["scores"], answer(exact, pair)["scores"], atol=0.3)
-    forgotten = replace(given[-1], memory={name: 0 * value for name, value in given[-1].memory.items()})
+    forgotten = replace(given[-1], beside={name: 0 * value for name, value in given[-1].beside.items()})
     assert np.abs(answer(other, forgotten)["scores"] - answer(other, given[-1])["scores"]).max() > SCORE_TOLERANCE
 
 

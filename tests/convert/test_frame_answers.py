@@ -36,9 +36,9 @@ def test_calibration_frames_come_with_what_the_memory_has_seen(model: MemoryMode
     assert Stream(engines[0], pairs[4], batch=2)()[1].outputs["scores"].item() == pytest.approx(0.375, abs=0.01)
     assert network_call(engines[1], pairs[4], 3)()["scores"].shape == (3, 1)
     for pair in pairs:  # of the frame as it was, not of the one in its letterbox
-        np.testing.assert_allclose(pair.memory["placement"], [[1, 0, 4 / 3, -1 / 6]], atol=1e-6)
+        np.testing.assert_allclose(pair.beside["placement"], [[1, 0, 4 / 3, -1 / 6]], atol=1e-6)
     assert set(calibration.network_input(pairs[0], manifest)) == {"image", *MEMORY_INPUTS}
 
 
 def test_without_a_memory_there_is_nothing_more() -> None:
-    assert FramePair(WHITE).memory == {}
+    assert FramePair(WHITE).beside == {}
