@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from convert import calibration
 from convert.calibration import Input
 from convert.comparison import Agreement, agreement
+from convert.watched_video import beside_of
 from edge.commands.demo import CLIP
 from edge.config.config_file import SHIPPED_MODEL
 from edge.engines import onnxruntime_engine

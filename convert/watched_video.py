@@ -46,7 +46,7 @@ def _remembered(frames: Iterable[Frame], manifest: Manifest, memory: StreamingMe
 
 def _with_clips(frames: Iterable[Frame], manifest: Manifest, branch: ClipBranch) -> Iterator[Watched]:
     assert manifest.clip is not None
-    state, size, clip = ClipState(), (0, 0), manifest.clip
+    state, size = ClipState(), (0, 0)
     for frame in frames:
         before, size = size, detector.frame_size(frame.image)
         planes = detector.network_input(detector.normalise(frame.image, manifest), None)[0]

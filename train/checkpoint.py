@@ -166,10 +166,8 @@ def engine(checkpoint: Checkpoint) -> Engine:
     """
     network = detector(checkpoint)
     manifest = clip_networks.described(network, checkpoint.manifest)
-    decoder, names = (
-        clip_networks.exported_decoder(network, manifest).eval(),
-        input_shapes(manifest, 1, manifest.input_size),
-    )
+    decoder = clip_networks.exported_decoder(network, manifest).eval()
+    names = tuple(input_shapes(manifest, 1, manifest.input_size))
 
     def infer(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         with torch.inference_mode():
