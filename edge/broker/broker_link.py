@@ -73,8 +73,8 @@ class BrokerLink:
         if isinstance(report, Opened):
             self._opened(report)
         elif isinstance(report, SubscriptionRefused):
-            log.warning("%s: it refuses the subscription to requests (%s): check its access rules",
-                self.name, report.reason)  # fmt: skip
+            log.warning("%s: it refuses the subscription to %s (%s): check its access rules",
+                self.name, report.what, report.reason)  # fmt: skip
         else:
             self._allowed = capabilities.without_refused(self._allowed, report.code)
             self._ended(report.reason, report.too_new)

@@ -34,7 +34,7 @@ from edge.broker.packet_filter import (
 )  # fmt: skip
 from edge.broker.publish_packet import properties
 from edge.broker.requests import MAX_REQUEST_BYTES, Request
-from edge.broker.topics import OFFLINE, Topics
+from edge.broker.topics import OFFLINE, ONLINE, Topics
 from edge.config.schema import MqttConfig
 from edge.threads import ThreadError
 
@@ -76,10 +76,18 @@ class Acknowledged:
 
 @dataclass(frozen=True, eq=False)
 class SubscriptionRefused:
-    """The broker does not let us subscribe to requests, for this reason."""
+    """The broker does not let us subscribe to `what`, for this reason."""
 
     connection: "Connection"
     reason: str
+    what: str = "requests"
+
+
+@dataclass(frozen=True, eq=False)
+class HomeAssistantStarted:
+    """Home Assistant has just started, and knows nothing that is not retained."""
+
+    connection: "Connection"
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +105,7 @@ class Closed:
     code: int = 0
 
 
-ConnectionReport = Opened | Acknowledged | SubscriptionRefused | Closed
+ConnectionReport = Opened | Acknowledged | SubscriptionRefused | HomeAssistantStarted | Closed
 
 
 class Connection:
@@ -111,7 +119,9 @@ class Connection:
         on_report: Callable[[ConnectionReport], None],
         on_request: Callable[[Request], None],
     ) -> None:
-        """Connect, and subscribe to requests, which go to `on_request`. Raises ThreadError.
+        """Connect, and subscribe to requests, which go to `on_request`; with discovery to Home Assistant's start too.
+
+        Raises ThreadError.
 
         The last will asks for what `settings.retain` and `settings.qos` allow.
         """
@@ -123,6 +133,8 @@ class Connection:
         self._code = 0
         self._reason = NO_REASON
         self._strikes = 0
+        self._home_status = f"{settings.discovery_prefix}/status" if settings.discovery else ""
+        self._home_subscription: int | None = None  # its packet id
         self._packets = PacketFilter(settings.version, bytes(MAX_REQUEST_BYTES + 1))
         self._client = FilteredClient(settings.version, client_id, CONNECT_SECONDS, self._packets)
         self._client.will_set(topics.available, OFFLINE, qos=settings.qos, retain=settings.retain)
@@ -197,19 +209,31 @@ class Connection:
     ) -> None:
         """Subscribe to requests, with QoS 0: with QoS 1, one too large for us fills mosquitto's window for good."""
         self._opened = True
-        if self._settings.version == 5:  # which reports the retain flag as published
-            client.subscribe(self._topics.requests, options=SubscribeOptions(qos=0, retainAsPublished=True))
-        else:
-            client.subscribe(self._topics.requests, qos=0)
+        self._subscribe(client, self._topics.requests)
+        if self._home_status:
+            self._home_subscription = self._subscribe(client, self._home_status)
         window = getattr(granted, "ReceiveMaximum", RECEIVE_MAXIMUM)
         max_packet_size = getattr(granted, "MaximumPacketSize", MAX_PACKET_SIZE)
         self._on_report(Opened(self, window, max_packet_size, capabilities.from_connack(granted)))
 
-    def _on_subscribe(self, _: Client, __: Any, ___: int, codes: list[ReasonCode], ____: Properties | None) -> None:
+    def _subscribe(self, client: Client, topic: str) -> int | None:
+        """Subscribe with QoS 0, and return the packet id."""
+        if self._settings.version == 5:  # which reports the retain flag as published
+            return client.subscribe(topic, options=SubscribeOptions(qos=0, retainAsPublished=True))[1]
+        return client.subscribe(topic, qos=0)[1]
+
+    def _on_subscribe(
+        self, _: Client, __: Any, packet_id: int, codes: list[ReasonCode], ____: Properties | None
+    ) -> None:
         if any(code.is_failure for code in codes):
-            self._on_report(SubscriptionRefused(self, broker_faults.reason(self._packets.code)))
+            what = self._home_status if packet_id == self._home_subscription else "requests"
+            self._on_report(SubscriptionRefused(self, broker_faults.reason(self._packets.code), what))
 
     def _on_message(self, _: Client, __: Any, message: MQTTMessage) -> None:
+        if message.topic == self._home_status:
+            if message.payload == ONLINE and not message.retain:
+                self._on_report(HomeAssistantStarted(self))
+            return
         payload = bytes(message.payload) if len(message.payload) <= MAX_REQUEST_BYTES else None
         topic = getattr(message.properties, "ResponseTopic", None)
         correlation = getattr(message.properties, "CorrelationData", None)

@@ -14,7 +14,7 @@ from edge.broker.topics import Topics, encode, level
 
 Entity = dict[str, object]
 
-PLATFORMS = ("binary_sensor", "button", "event", "image", "sensor", "switch")
+PLATFORMS = ("binary_sensor", "button", "event", "image", "number", "sensor", "switch")
 
 # Only the first step of an event triggers, with all its keys as attributes.
 BEGINNINGS = "{% if value_json.type == 'new' %}{{ dict(value_json, event_type=value_json.action) | tojson }}{% endif %}"
@@ -24,7 +24,7 @@ BEGINNINGS = "{% if value_json.type == 'new' %}{{ dict(value_json, event_type=va
 class DeviceDescription:
     """What is announced. `actions`: the model's; `snapshots`: whether pictures are published.
 
-    `switches`: whether cameras may be switched off and on.
+    `switches`: whether cameras may be switched off and on; `tunable`: whether scores may be changed.
     """
 
     version: str
@@ -33,6 +33,7 @@ class DeviceDescription:
     cameras: tuple[str, ...]
     snapshots: bool
     switches: bool = False
+    tunable: bool = False
 
 
 def components(topics: Topics, described: DeviceDescription) -> dict[str, Entity]:
@@ -79,6 +80,9 @@ def _name(topics: Topics) -> str:
 def _entities(topics: Topics, described: DeviceDescription) -> Iterable[tuple[str, Entity]]:
     yield "queue", _reading("Waiting messages", topics.telemetry, "{{ value_json.queue.rows }}")
     yield "lost", _reading("Lost messages", topics.telemetry, "{{ value_json.lost.values() | sum }}")
+    hottest = "{{ value_json.hardware.temperatures_c.values() | max | default(none) }}"
+    heat = _reading("Hottest sensor", topics.telemetry, hottest)
+    yield "temperature", {**heat, "device_class": "temperature", "unit_of_measurement": "°C"}
     yield "reload", _button("Reload configuration", topics.request("reload"), b"{}")
     for camera in described.cameras:
         yield from _observations(camera, topics, described.actions)
@@ -87,6 +91,11 @@ def _entities(topics: Topics, described: DeviceDescription) -> Iterable[tuple[st
             yield from _pictures(camera, topics)
         if described.switches:
             yield f"{camera}_enabled", _switch(camera, topics)
+        if described.tunable:
+            for action in described.actions:
+                yield f"{_key(camera, action)}_start", _threshold(camera, action, "start_score", topics)
+                keep = _threshold(camera, action, "keep_score", topics)
+                yield f"{_key(camera, action)}_keep", {**keep, "enabled_by_default": False}
 
 
 def _observations(camera: str, topics: Topics, actions: tuple[str, ...]) -> Iterable[tuple[str, Entity]]:
@@ -106,19 +115,19 @@ def _observations(camera: str, topics: Topics, actions: tuple[str, ...]) -> Iter
         },
     )
     for action in actions:
-        yield _running(camera, action), {**watched, **_action_sensor(camera, action, topics)}
+        yield f"{_key(camera, action)}_running", {**watched, **_action_sensor(camera, action, topics)}
     yield f"{camera}_people", {**watched, **_count(f"{camera} people", topics.people(camera), "active")}
     others = _count(f"{camera} other people", topics.people(camera), "other")
     yield f"{camera}_others", {**watched, **others, "enabled_by_default": False}  # it changes every few seconds
 
 
-def _running(camera: str, action: str) -> str:
-    """The key of an action's binary sensor: `door--on_Long-20Jump_running`.
+def _key(camera: str, action: str) -> str:
+    """The beginning of the keys of an action's entities: `door--on_Long-20Jump`, of which one ends with `_running`.
 
     A hyphen in what stands for the action is followed by two digits, so that the last `--` ends the camera's name; and
     no other key ends so.
     """
-    return f"{camera}--on_{level(action).replace('-', '%2D').replace('%', '-')}_running"
+    return f"{camera}--on_{level(action).replace('-', '%2D').replace('%', '-')}"
 
 
 def _action_sensor(camera: str, action: str, topics: Topics) -> Entity:
@@ -130,6 +139,26 @@ def _action_sensor(camera: str, action: str, topics: Topics) -> Entity:
         "state_topic": topics.active(camera),
         "value_template": f"{{{{ 'ON' if value_json[{key}] | default(0) > 0 else 'OFF' }}}}",
         "icon": "mdi:run",
+    }
+
+
+def _threshold(camera: str, action: str, key: str, topics: Topics) -> Entity:
+    """A score at which events begin or continue, to be read and set for one camera and action."""
+    name = json.dumps(action, ensure_ascii=False)
+    changed = f'{{"cameras": {{"{camera}": {{"actions": {{{name}: {{"{key}": value | float}}}}}}}}}}'
+    return {
+        "platform": "number",
+        "name": f"{camera} {action} {key.replace('_', ' ')}",
+        "state_topic": topics.thresholds(camera),
+        "value_template": f"{{{{ value_json[{name}].{key} }}}}",
+        "command_topic": topics.request("config-set"),
+        "command_template": f"{{{{ {{'data': {changed}}} | tojson }}}}",
+        "min": 0,
+        "max": 1,
+        "step": 0.01,
+        "mode": "slider",
+        "entity_category": "config",
+        "icon": "mdi:tune-vertical",
     }
 
 
@@ -153,6 +182,18 @@ def _health(camera: str, topics: Topics) -> Iterable[tuple[str, Entity]]:
             "state_topic": topics.state(camera),
             "value_template": "{{ 'ON' if value == 'online' else 'OFF' }}",
             "device_class": "connectivity",
+            "entity_category": "diagnostic",
+        },
+    )
+    too_slow = f"{{{{ 'ON' if value_json.overloaded['{camera}'] | default(false) else 'OFF' }}}}"
+    yield (
+        f"{camera}_overloaded",
+        {
+            "platform": "binary_sensor",
+            "name": f"{camera} too fast for the machine",
+            "state_topic": topics.telemetry,
+            "value_template": too_slow,
+            "device_class": "problem",
             "entity_category": "diagnostic",
         },
     )

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from edge import threads
 from edge.broker.broker_link import BrokerLink
-from edge.broker.connection import Acknowledged, Closed, Opened, SubscriptionRefused
+from edge.broker.connection import Acknowledged, Closed, HomeAssistantStarted, Opened, SubscriptionRefused
 from edge.broker.delivery_statistics import DeliveryTimes
 from edge.broker.delivery_statistics import PublisherStatistics as PublisherStatistics
 from edge.broker.message import Message, StoredMessage, clock_jump
@@ -176,8 +176,11 @@ class Publisher:
             for event in events:
                 self._delivery_times.stored(event)
 
-    def _handle_report(self, report: Opened | SubscriptionRefused | Closed) -> None:
+    def _handle_report(self, report: Opened | SubscriptionRefused | HomeAssistantStarted | Closed) -> None:
         if not self._link.owns(report):
+            return
+        if isinstance(report, HomeAssistantStarted):
+            self._retained.wanted = True
             return
         self._link.handle(report)
         if isinstance(report, Opened):
@@ -205,7 +208,7 @@ class Publisher:
             self._link.abandon(ACKNOWLEDGE_SECONDS)
 
     def _repeat_retained(self, now: float) -> None:
-        if self._link.online and not self._link.capabilities.retain:
+        if self._link.online and (self._retained.wanted or not self._link.capabilities.retain):
             self._retained.repeat_if_due(now)
 
     def _follow_clock(self, items: list[InboxItem]) -> list[InboxItem]:

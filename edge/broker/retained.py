@@ -10,6 +10,7 @@ from edge.broker.capabilities import REPEAT_SECONDS
 from edge.broker.message import Message
 from edge.broker.topics import ONLINE
 
+WANTED_AGAIN_SECONDS = 10.0  # at least, from one repetition on demand to the next
 SNAPSHOTS = "snapshots"  # a kind of message
 
 
@@ -30,6 +31,7 @@ class RetainedMessages:
         self._repeated: dict[str, Message] = {}  # by topic
         self._due: dict[str, Message] = {}  # by topic; to be sent
         self._pictures: dict[str, Message] = {}  # by topic; sent, and not known to have been accepted
+        self.wanted = False  # whether somebody asks for all repeated messages
         self._repeated_at = 0.0  # monotonic, when all repeated messages were last due
 
     def __bool__(self) -> bool:
@@ -64,8 +66,9 @@ class RetainedMessages:
         self._pictures.clear()
 
     def repeat_if_due(self, now: float) -> None:
-        """Repeat now and then, for a broker that retains nothing, so that late subscribers soon learn the state."""
-        if now - self._repeated_at >= REPEAT_SECONDS:
+        """Repeat now and then, or soon where that is `wanted`: subscribers may have missed what was not retained."""
+        if now - self._repeated_at >= (WANTED_AGAIN_SECONDS if self.wanted else REPEAT_SECONDS):
+            self.wanted = False
             self._repeated_at = now
             self._due = {self._online.topic: self._online, **self._repeated, **self._due}
 

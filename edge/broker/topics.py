@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from edge.event_settings import EventSettings
+
 ONLINE = b"online"
 OFFLINE = b"offline"
 
@@ -85,6 +87,10 @@ class Topics:
         """How many people are detected, with an event and without."""
         return f"{self.root}/{camera}/people"
 
+    def thresholds(self, camera: str) -> str:
+        """The scores at which events begin and continue, by action."""
+        return f"{self.root}/{camera}/thresholds"
+
 
 def level(name: str) -> str:
     """A label as one level of a topic, percent-encoded as in URLs.
@@ -133,6 +139,12 @@ def status_payload(
 def active_payload(labels: Sequence[str], running: Mapping[str, int]) -> dict[str, object]:
     """Number of running events by action, the actions without one included."""
     return {name: running.get(name, 0) for name in labels}
+
+
+def thresholds_payload(labels: Sequence[str], settings: EventSettings) -> dict[str, object]:
+    """The scores in force, by action."""
+    found = {name: settings.for_action(name) for name in labels}
+    return {name: {"start_score": one.start_score, "keep_score": one.keep_score} for name, one in found.items()}
 
 
 def people_payload(active: int, other: int, least_score: float) -> dict[str, object]:

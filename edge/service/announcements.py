@@ -8,9 +8,10 @@ from edge.broker import discovery_file, home_assistant
 from edge.broker.message import Message
 from edge.broker.payload import ModelIdentity, event_payload, retimed
 from edge.broker.publisher import Publisher
-from edge.broker.topics import Topics, active_payload, encode, people_payload, status_payload
+from edge.broker.topics import Topics, active_payload, encode, people_payload, status_payload, thresholds_payload
 from edge.config.config_file import fingerprint, state_directory
 from edge.config.schema import Config, MqttConfig, OutboxConfig
+from edge.event_settings import EventSettings
 from edge.events import Event, EventState
 from edge.history.doubts import Watched
 from edge.history.history import History
@@ -98,6 +99,11 @@ class Announcer:
         """Publish the number of a camera's open events, by action."""
         self._publisher.publish_retained(self.topics.active(camera), encode(active_payload(self._labels, running)))
 
+    def thresholds(self, camera: str, settings: EventSettings) -> None:
+        """Publish the scores at which a camera's events begin and continue."""
+        payload = encode(thresholds_payload(self._labels, settings))
+        self._publisher.publish_retained(self.topics.thresholds(camera), payload)
+
     def people(self, camera: str, people: PeopleCount) -> None:
         """Publish the number of people in front of a camera."""
         payload = people_payload(people.active, people.other, self.people_score)
@@ -105,8 +111,9 @@ class Announcer:
 
     def clear_retained(self, camera: str) -> None:
         """Clear the retained messages of a camera that is no longer configured."""
-        for topic in (self.topics.state(camera), self.topics.active(camera), self.topics.people(camera)):
-            self._publisher.publish_retained(topic, b"")
+        topics = self.topics
+        for topic in (topics.state, topics.active, topics.people, topics.thresholds):
+            self._publisher.publish_retained(topic(camera), b"")
         if self._mqtt.snapshots:
             for action in (None, *self._labels):
                 self._publisher.publish_snapshot(self.topics.snapshot(camera, action), b"")
@@ -141,6 +148,7 @@ class Announcer:
             cameras,
             self._mqtt.snapshots,
             self._mqtt.allow_camera_switch,
+            self._mqtt.allow_remote_config,
         )
         former = discovery_file.read(self._discovery_file)
         self._publisher.publish_retained(

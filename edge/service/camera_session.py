@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from edge import events, people_count, pipeline
 from edge.cameras.feeds import Feed, LiveFeed
+from edge.event_settings import EventSettings
 from edge.inference import EngineError
 from edge.people_count import PeopleCount
 from edge.pipeline import FrameInput, PipelineSettings, PipelineState, StepResult
@@ -43,10 +44,12 @@ class CameraSession:
         self._active: Counter[str] | None = None  # last published: open events by action
         self._people: PeopleCount | None = None  # last published
         self._people_at = 0.0  # monotonic, s
+        self._thresholds: EventSettings | None = None  # last published
         self._snapshot_requested = False
         self._good_in_a_row = 0  # frames processed since the last failure
         self._last_good_at = time.monotonic()  # monotonic, s
         self._publish_nobody()
+        self.publish_thresholds()
 
     @property
     def stall_seconds(self) -> float:
@@ -93,6 +96,12 @@ class CameraSession:
             self._announcer.snapshot(self.name, frame)
         self._publish_active(people_count.open_events_by_action(state.events))
         self._publish_people(people_count.count_people(state.events, result.tube_boxes, self._announcer.people_score))
+
+    def publish_thresholds(self) -> None:
+        """Publish the scores at which events begin and continue, where the settings have changed."""
+        if self.settings.events != self._thresholds:
+            self._thresholds = self.settings.events
+            self._announcer.thresholds(self.name, self._thresholds)
 
     def request_snapshot(self) -> str | None:
         """Publish the next frame; the reason why that is impossible, or None."""

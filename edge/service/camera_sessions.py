@@ -68,6 +68,7 @@ class CameraSessions(Mapping[str, CameraSession]):
             else:
                 session.feed.reconfigure(cameras[name])
             session.settings = settings[name]
+            session.publish_thresholds()
         self._add(feeds, settings)
 
     def switch(self, name: str, camera: CameraConfig | None) -> None:

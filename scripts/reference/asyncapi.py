@@ -64,7 +64,7 @@ def topic_pattern(channel: Schema) -> re.Pattern[str]:
 def _level(parameter: str) -> str:
     if parameter == "camera":  # none may be named as a topic of the device itself
         return f"(?!(?:{'|'.join(DEVICE_TOPICS)})/)[^/]+?"
-    return ".+?" if parameter in ("base", "prefix") else "[^/]+?"
+    return ".+?" if parameter == "base" else "[^/]+?"
 
 
 def _channel(channel: Channel) -> Schema:

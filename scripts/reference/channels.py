@@ -75,11 +75,13 @@ def _events() -> tuple[Channel, ...]:
 
 def _cameras() -> tuple[Channel, ...]:
     active = "Number of running events by action, published whenever one begins or ends."
+    thresholds = "Scores at which events begin and continue, by action."
     people = "Number of people detected, at most once a second."
     kept = partial(Channel, retain=True, clearable=True)
     return (
         kept("cameraState", TOPICS.state(CAMERA), "State of the camera.", _message("CameraState"), TEXT),
         kept("active", TOPICS.active(CAMERA), active, _message("Active")),
+        kept("thresholds", TOPICS.thresholds(CAMERA), thresholds, _message("Thresholds")),
         kept("people", TOPICS.people(CAMERA), people, _message("People"), qos=0),
         *_pictures(),
     )
@@ -100,6 +102,7 @@ def _device() -> tuple[Channel, ...]:
     telemetry = "Rates, latencies, losses, temperatures, memory, every `[telemetry] interval`."
     announced = "Home Assistant discovery, with `[mqtt] discovery = true`."
     home, _ = discovery(TOPICS, "{prefix}", DeviceDescription("", "", (), (), False))
+    started = "Home Assistant has started: what is retained is published once more, with `[mqtt] discovery = true`."
     alive = "Whether the device is connected; also the last will."
     return (
         Channel("available", TOPICS.available, alive, _message("Available"), TEXT, retain=True),
@@ -107,6 +110,7 @@ def _device() -> tuple[Channel, ...]:
         Channel("telemetry", TOPICS.telemetry, telemetry, _message("Telemetry"), qos=0),
         Channel("lost", TOPICS.lost, lost, _message("Lost"), retain=True),
         Channel("discovery", home, announced, _message("Discovery"), retain=True),
+        Channel("homeStatus", "{prefix}/status", started, _message("Available"), TEXT, action="receive"),
     )
 
 

@@ -17,6 +17,7 @@ OUTSIDE = {  # where it is in the repository: where it is on the site
     "models/README.md": "models.md",
     "models/make": "make.txt",
     "demo/README.md": "demo.md",
+    "examples/README.md": "examples.md",
     "benchmarks/gpu/README.md": "measuring-on-a-gpu.md",
     "config.toml": "config.toml",
     "systemd/korsal-edge.service": "korsal-edge.service",

@@ -178,6 +178,10 @@ class Subscriber:
     def _on_subscribe(self, _: Client, __: Any, ___: int, ____: Any, _____: Any) -> None:
         self._ready = True
 
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Publish with QoS 1, not retained."""
+        self._client.publish(topic, payload, qos=1)
+
     def on(self, topic: str) -> list[MQTTMessage]:
         """What has come on one topic, the oldest first."""
         return [message for message in list(self.messages) if message.topic == topic]

@@ -1,7 +1,9 @@
 """Home Assistant's discovery, held to the topics and payloads that are really published."""
 
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,11 @@ from edge.broker.home_assistant import PLATFORMS, DeviceDescription, components,
 from edge.broker.payload import ModelIdentity, event_payload
 from edge.broker.publisher import PublisherStatistics
 from edge.broker.requests import Request, answer
-from edge.broker.topics import Topics, active_payload, encode, people_payload
+from edge.broker.topics import Topics, active_payload, encode, people_payload, thresholds_payload
 from edge.config.schema import MqttConfig
+from edge.event_settings import ActionSettings, EventSettings
 from tests.support.fake_request_handler import FakeRequestHandler
+from tests.support.paths import ROOT
 from tests.support.some_event import some_event
 
 jinja2 = pytest.importorskip("jinja2", reason="jinja2, which renders Home Assistant's templates, is not installed")
@@ -24,6 +28,8 @@ TOPICS = Topics("site/korsal", "roof")
 ACTIONS = ("Dunk", "Long Jump", "投篮", 'it\'s "a\\b" {{ 1 }} %}')
 TELEMETRY = {
     "fps": {"door": 24.9},
+    "overloaded": {"door": True},
+    "hardware": {"temperatures_c": {"cpu": 61.5, "gpu": 58.0}},
     "queue": PublisherStatistics(True, None, None, None, 2, 1, 5, 0, OutboxStatistics(rows=7)).queue_payload(),
     "lost": {"updates": 1, "events": 2, "expired": 0, "refused": 0, "damaged": 0},
 }
@@ -35,8 +41,9 @@ def described(
     actions: tuple[str, ...] = ACTIONS,
     former: dict[str, str] | None = None,
     switches: bool = False,
+    tunable: bool = False,
 ) -> Any:
-    device = DeviceDescription("1.2.3", "korsal-lite", actions, cameras, snapshots, switches)
+    device = DeviceDescription("1.2.3", "korsal-lite", actions, cameras, snapshots, switches, tunable)
     topic, payload = discovery(TOPICS, "homeassistant", device, former)
     assert topic == "homeassistant/device/site_korsal_roof/config"
     return json.loads(payload)
@@ -70,9 +77,9 @@ def test_the_device_identifies_itself() -> None:
 
 @pytest.mark.parametrize("snapshots", [True, False])
 def test_every_entity_is_whole(snapshots: bool) -> None:
-    components = described(snapshots, ("door", "roof-2"), switches=snapshots)["components"]
+    components = described(snapshots, ("door", "roof-2"), switches=snapshots, tunable=snapshots)["components"]
     needs = {"event": "state_topic", "sensor": "state_topic", "binary_sensor": "state_topic"}
-    needs |= {"image": "image_topic", "button": "command_topic", "switch": "command_topic"}
+    needs |= {"image": "image_topic", "button": "command_topic", "switch": "command_topic", "number": "command_topic"}
     for key, component in components.items():
         assert component["platform"] in PLATFORMS
         assert component["unique_id"] == f"site_korsal_roof_{key}"
@@ -129,8 +136,25 @@ def test_templates_read_what_is_published() -> None:
         ("door_fps", {"fps": {}}, "0"),
         ("queue", TELEMETRY, "7"),
         ("lost", TELEMETRY, "3"),
+        ("door_overloaded", TELEMETRY, "ON"),
+        ("door_overloaded", {"overloaded": {}}, "OFF"),
+        ("temperature", TELEMETRY, "61.5"),
+        ("temperature", {"hardware": {"temperatures_c": {}}}, "None"),
     ):
         assert rendered(found[key]["value_template"], value) == text
+
+
+def test_scores_are_read_and_set_for_one_camera_and_action() -> None:
+    found = described(tunable=True)["components"]
+    for action in ACTIONS:
+        (number,) = (one for one in found.values() if one.get("name") == f"door {action} keep score")
+        assert (number["platform"], number["min"], number["max"]) == ("number", 0, 1)
+        in_force = thresholds_payload(ACTIONS, EventSettings(actions={action: ActionSettings(0.35, 0.25)}))
+        assert rendered(number["value_template"], in_force) == "0.25"
+        asked = json.loads(rendered(number["command_template"], "0.3"))
+        assert asked == {"data": {"cameras": {"door": {"actions": {action: {"keep_score": 0.3}}}}}}
+        assert number["command_topic"] == TOPICS.request("config-set")
+    assert not any(one["platform"] == "number" for one in described()["components"].values())
 
 
 CAMERAS = ("door", "door-", "door--on_Dunk", "door_actions", "a", "a--on_b_running", "-", "_", "running")
@@ -139,11 +163,25 @@ LABELS = ("Dunk", "x_people", "a-b", "a-2Db", "a%2Db", "a b", "a_b", "-E6", "E6"
 
 def test_no_two_entities_have_the_same_key() -> None:
     """Home Assistant would take one for the other, whatever cameras and actions are called."""
-    device = DeviceDescription("1", "m", LABELS, CAMERAS, True)
+    device = DeviceDescription("1", "m", LABELS, CAMERAS, True, False, True)
     found = components(TOPICS, device)
-    of_a_camera = 7 + len(LABELS)  # actions, people, others, online, fps, picture, take
-    assert len(found) == 3 + len(CAMERAS) * of_a_camera
+    of_a_camera = 8 + 3 * len(
+        LABELS
+    )  # actions, people, others, online, overloaded, fps, picture, take; on, start and keep
+    assert len(found) == 4 + len(CAMERAS) * of_a_camera
     assert all(re.fullmatch("[A-Za-z0-9_-]+", key) for key in found)
+
+
+def test_home_assistant_itself_accepts_them() -> None:
+    """Needs the Python of an environment that has the package `homeassistant`, named by KORSAL_HOMEASSISTANT."""
+    python = os.environ.get("KORSAL_HOMEASSISTANT")
+    if python is None:
+        pytest.skip("KORSAL_HOMEASSISTANT names no Python with the package homeassistant")
+    message = described(True, ("door", "yard-2"), former={"door_old": "sensor"}, switches=True, tunable=True)
+    command = [python, str(ROOT / "tests" / "support" / "home_assistant_schema.py")]
+    ran = subprocess.run(command, input=json.dumps(message), capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout.splitlines()[-1])["removed"] == 1
 
 
 def test_obsolete_entities_are_removed(tmp_path: Path) -> None:
@@ -158,7 +196,7 @@ def test_obsolete_entities_are_removed(tmp_path: Path) -> None:
         "door_take": {"platform": "button"},
         **{key: {"platform": one} for key, one in discovery_file.read(file).items() if key.startswith("yard")},
     }
-    assert len(gone) == 3 + 9
+    assert len(gone) == 3 + 10
     assert {"door--on_Run_running", "door--on_Jump_running"} <= found.keys() - gone.keys()
 
 

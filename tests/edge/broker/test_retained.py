@@ -4,7 +4,7 @@ import pytest
 
 from edge.broker.capabilities import REPEAT_SECONDS
 from edge.broker.message import Message
-from edge.broker.retained import SNAPSHOTS, RetainedMessage, RetainedMessages
+from edge.broker.retained import SNAPSHOTS, WANTED_AGAIN_SECONDS, RetainedMessage, RetainedMessages
 
 
 def lasting(topic: str, payload: bytes = b"") -> RetainedMessage:
@@ -76,3 +76,17 @@ def test_dropped_messages_do_not_return() -> None:
     retained.drop("status")
     retained.connected(0.0)
     assert sent(retained) == ["available online", "state"]
+
+
+def test_what_is_wanted_again_comes_once_and_not_too_often() -> None:
+    retained = RetainedMessages("available")
+    retained.put(lasting("status", b"1"))
+    retained.connected(0.0)
+    sent(retained)
+    retained.wanted = True
+    retained.repeat_if_due(WANTED_AGAIN_SECONDS / 2)
+    assert not retained
+    retained.repeat_if_due(WANTED_AGAIN_SECONDS)
+    assert sent(retained) == ["available online", "status 1"]
+    retained.repeat_if_due(2 * WANTED_AGAIN_SECONDS)
+    assert not retained

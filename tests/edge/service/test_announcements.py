@@ -173,7 +173,7 @@ def test_a_removed_camera_leaves_nothing_retained(tmp_path: Path) -> None:
     publisher = Publisher()
     announcer(config(tmp_path, "door", snapshots=True), publisher, "Run", "Jump").clear_retained("door")
     root = "korsal/roof/door"
-    assert publisher.kept == {f"{root}/state": None, f"{root}/active": None, f"{root}/people": None}
+    assert publisher.kept == {f"{root}/{topic}": None for topic in ("state", "active", "people", "thresholds")}
     assert [(topic, jpeg) for topic, jpeg, _ in publisher.pictures] == [
         (f"{root}/snapshot", b""),
         (f"{root}/snapshot/Run", b""),
