@@ -30,8 +30,10 @@ REQUESTS = {
     "config-set": ("ConfigRequest", "Changes config.toml and applies it; needs `[mqtt] allow_remote_config`."),
     "snapshot": ("SnapshotRequest", "Asks for a picture of a camera's next frame; needs `[mqtt] snapshots`."),
     "camera": ("CameraRequest", "Switches a camera off, or on; needs `[mqtt] allow_camera_switch`."),
+    "clips": ("ClipsRequest", "Lists the clips to teach with; needs `[teaching] allow_fetch`."),
+    "clip": ("ClipRequest", "Asks for a piece of one of these clips; needs `[teaching] allow_fetch`."),
 }
-RESPONSES = {"health": "HealthResponse"}  # the others: Response
+RESPONSES = {"health": "HealthResponse", "clips": "ClipsResponse", "clip": "ClipResponse"}  # the others: Response
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ REQUESTS = {
     "config-get": None,
     "config-set": {"telemetry": {"interval": 0.2}},
     "snapshot": {"camera": "door"},
+    "clips": {"after": ""},
     "camera": {"camera": "door", "enabled": False},
 }
 
@@ -37,7 +38,8 @@ def threshold_of(subscriber: Subscriber, camera: str) -> dict[str, Any]:
 def test_what_is_published_is_what_is_described(
     tmp_path: Path, broker: Broker, subscriber: Subscriber, stream: LiveStream
 ) -> None:
-    config = write_config(tmp_path, broker.port, {"door": stream.url}, "[telemetry]\ninterval = 0.2\n")
+    tables = "[telemetry]\ninterval = 0.2\n[teaching]\nallow_fetch = true\n"
+    config = write_config(tmp_path, broker.port, {"door": stream.url}, tables)
     config.write_text(config.read_text().replace("[outbox]", MORE, 1))
     with running(config) as daemon, Asker(broker.port, subscriber) as asker:
         wait_for(lambda: events_of(subscriber, "door", "update"), "an event")
@@ -55,4 +57,4 @@ def test_what_is_published_is_what_is_described(
         daemon.terminate()
         subscriber.wait_for_payload(f"{BASE}/available", b"offline")
     seen = described_messages.check(subscriber.messages, delivery=True)
-    assert set(described_messages.described()["channels"]) - seen == {"thermal", "lost"}
+    assert set(described_messages.described()["channels"]) - seen == {"thermal", "lost", "clipRequest", "clipResponse"}
