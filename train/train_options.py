@@ -22,7 +22,7 @@ from train.training_step import EARLIER_DEFAULTS, TrainingError
 
 TAKEN = (  # data and precision are never those of another run
     *("fold", "weights", "architecture", "height", "width", "samples", "batch", "learning_rate", "validate_every"),
-    *("backbone_rate", "patience", "seed", "all_groups", "shares", "memory", "memory_dropout"),
+    *("backbone_rate", "patience", "seed", "all_groups", "shares", "memory", "memory_dropout", "one_class"),
 )
 OF_MOTION = ("kind", "shifts")
 
@@ -101,6 +101,10 @@ def parser() -> argparse.ArgumentParser:
     )
     everything = "learn from the validation videos too, once all else is chosen"
     add("--all-groups", action="store_true", default=None, help=everything)
+    one = (
+        "learn one class of that name from the boxes of all actions: somebody who does something, as propose looks for"
+    )
+    add("--one-class", metavar="NAME", help=one)
     add("--resume", action="store_true", help="continue from last.pt in --out, with its options")
     add("--samples", type=int, help=f"frames to learn from, in all; default: {usual.samples}")
     add("--batch", type=int, help=f"frames in one step, per process; default: {usual.batch}")

@@ -68,6 +68,7 @@ class TrainSettings:
     clips: ClipTraining = field(default_factory=ClipTraining)  # for networks that see a clip
     memory: str = ""  # weights of the streaming network whose maps the detector takes; "": none
     memory_dropout: float = 0.15  # share of the samples that have zeros for these maps
+    one_class: str = ""  # the label of all actions together; "": each is its own
 
 
 def from_saved(saved: Mapping[str, Any]) -> TrainSettings:

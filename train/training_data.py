@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edge.manifest import Manifest
 from train import processes
-from train.datasets import joint, loader, split_lists
+from train.datasets import joint, loader, one_class, split_lists
 from train.datasets.annotation_records import VideoAnnotation
 from train.datasets.frame_kinds import known_frames
 from train.datasets.frame_rate import frame_rate
@@ -43,6 +43,8 @@ class TrainingData:
 def load(settings: TrainSettings) -> TrainingData:
     """What the settings name, without its frames. Raises AnnotationError, CaptureError, TrainingError."""
     sets = loader.load_all([Path(data) for data in settings.data], settings.fold)
+    if settings.one_class:
+        sets = [one_class.merged(one, settings.one_class) for one in sets]
     data = joined(sets)
     if not data.labels:
         raise TrainingError(f"{data.title}: names no action; annotate one, or add a data set that has some")

@@ -33,6 +33,7 @@ EARLIER_DEFAULTS = {
     "fold": 1,
     "memory": "",
     "memory_dropout": 0.0,
+    "one_class": "",
     "other_gaps": (),
     "patience": 0,
     "precision": "bfloat16",

@@ -61,9 +61,12 @@ def _new(options: argparse.Namespace) -> int:
 
 def _propose(options: argparse.Namespace) -> int:
     project = folders.read(options.project)
-    detector = options.detector or asset_path(folders.SHIPPED_MODEL)
-    wanted = ProposeOptions(detector, options.person, options.minimum_score, options.again, options.threads)
-    for line in propose.propose(project, wanted):
+    known = deploy.known_model(project)
+    detector = options.detector or known or asset_path(folders.SHIPPED_MODEL)
+    people = (options.person, options.minimum_score, options.again, options.threads)
+    guesser = known if detector != known else None
+    print(f"People are found by {detector}" + f", and what they do is guessed by {guesser}" * bool(guesser))
+    for line in propose.propose(project, ProposeOptions(detector, guesser, *people)):
         print(line, flush=True)
     print(f"In CVAT: a task for each video with the labels of {project.proposals / propose.LABELS}, upload its file")
     print(f"there, correct it, give each person its action, and export it into {project.folder / 'annotations'}.")
@@ -103,8 +106,7 @@ def _fetch(options: argparse.Namespace) -> int:
         print(_over_mqtt(project, options))
     else:
         print(fetch.fetch(project, options.host, options.folder))
-    known = deploy.known_model(project)
-    print(progress.next_step("korsal-train", "propose", project.folder, *(("--detector", known) if known else ())))
+    print(progress.next_step("korsal-train", "propose", project.folder))
     return 0
 
 
@@ -146,8 +148,8 @@ def _add_propose(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     help_of = (
         "an ONNX model of ours, or one that finds people with YOLO's input and output: (1, 3, h, w) RGB, 0 to 1, in, "
-        "(1, 4 + classes, N), (1, N, 5 + classes) or (1, N, 6) out; default: the shipped model, which finds people who "
-        "do one of its actions"
+        "(1, 4 + classes, N), (1, N, 5 + classes) or (1, N, 6) out; default: the project's newest model, before the "
+        "first run the shipped one, which both find people who do one of their actions"
     )
     add("--detector", type=Path, metavar="FILE.onnx", help=help_of)
     add("--person", type=whole_number(0), default=0, help="number of the class of people of such a model; default: 0")

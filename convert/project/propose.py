@@ -1,14 +1,14 @@
 """`korsal-train propose`: finds people in a project's videos and writes their tubes for CVAT. Shell."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.project import person_tracks, yolo
+from convert.project import guesses, person_tracks, yolo
 from convert.project.folders import Project
 from edge import files, linker, model_files, pipeline
 from edge.cameras.video_file import probe, read_file
@@ -36,9 +36,13 @@ Finder = Callable[[Path], Tubes]
 
 @dataclass(frozen=True)
 class ProposeOptions:
-    """How to find people. `again`: write over what was proposed before."""
+    """How to find people, and by which model of ours to guess what they do; None: by the detector, if it is one.
+
+    `again`: write over what was proposed before.
+    """
 
     detector: Path
+    guesser: Path | None = None
     person: int = 0
     least_score: float = LEAST_SCORE
     again: bool = False
@@ -58,11 +62,12 @@ def propose(project: Project, options: ProposeOptions) -> Iterator[str]:
         yield f"{project.proposals}: every video is annotated, quiet, or has a proposal; --again writes them anew"
         return
     named = model_files.read(options.detector)
-    with _finder(options, named.manifest if named else None) as find:
-        guessed = _guessed(named.manifest, project.settings.actions) if named else {}
+    knowing = model_files.read(options.guesser) if options.guesser else named
+    guessed = _guessed(knowing.manifest, project.settings.actions) if knowing else {}
+    with _finder(options, named.manifest if named else None) as find, _second(options, guessed) as second:
         for name, path in videos.items():
             target = project.proposals / f"{name}.xml"
-            yield f"{target}: {_write(target, name, path, find, guessed)}"
+            yield f"{target}: {_write(target, name, path, (find, *second), guessed)}"
 
 
 def missing(project: Project, again: bool = False) -> Mapping[str, Path]:
@@ -87,6 +92,16 @@ def _finder(options: ProposeOptions, manifest: Manifest | None) -> AbstractConte
         find = yolo.opened(options.detector, options.person, options.least_score)
         return nullcontext(lambda path: _linked(path, find))
     return _OwnDetector(options.detector, options.threads)
+
+
+@contextmanager
+def _second(options: ProposeOptions, guessed: Mapping[int, tuple[str, float]]) -> Iterator[tuple[Finder, ...]]:
+    """What guesses what people do, where it is not the detector itself."""
+    if options.guesser is None or not guessed:
+        yield ()
+        return
+    with _OwnDetector(options.guesser, options.threads) as find:
+        yield (find,)
 
 
 class _OwnDetector(AbstractContextManager[Finder]):
@@ -128,21 +143,27 @@ def _guessed(manifest: Manifest, actions: Sequence[str]) -> dict[int, tuple[str,
     }
 
 
-def _write(target: Path, name: str, path: Path, find: Finder, guessed: Mapping[int, tuple[str, float]]) -> str:
-    """Write the proposal of one video; returns what was found."""
+def _write(
+    target: Path, name: str, path: Path, finders: Sequence[Finder], guessed: Mapping[int, tuple[str, float]]
+) -> str:
+    """Write the proposal of one video; returns what was found. `finders`: of people, and if need be of actions."""
     info = probe(path)
-    history, frames = [], 0
-    for index, live in progress.track(find(path), f"looking for people in {path.name}", "frame", info.announced):
-        history.append((index, live))
-        frames = index + 1
+    what = (f"looking for people in {path.name}", f"guessing what they do in {path.name}")
+    history, *acting = (
+        list(progress.track(find(path), text, "frame", info.announced))
+        for find, text in zip(finders, what, strict=False)
+    )
+    frames = max((index + 1 for index, _ in history), default=0)
+    for one in acting:
+        history = guesses.laid_over(history, one)
     found = person_tracks.tracks(history, info.size, info.fps or 25.0, guessed)
     text = cvat_writer.as_xml(
         VideoFacts(f"{name}{path.suffix}", frames, info.size), found, project_data.PERSON, TOLERANCE
     )
     _save(target, text)
-    acting = sum(any(action is not None for action in one.actions) for one in found)
-    guesses = f", {acting} of them with a guessed action" if guessed else ""
-    return f"{len(found)} people in {frames} frames{guesses}, {text.count('<box ')} boxes to look at"
+    doing = sum(any(action is not None for action in one.actions) for one in found)
+    with_action = f", {doing} of them with a guessed action" if guessed else ""
+    return f"{len(found)} people in {frames} frames{with_action}, {text.count('<box ')} boxes to look at"
 
 
 def _save(path: Path, text: str) -> None:

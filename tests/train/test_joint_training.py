@@ -77,6 +77,16 @@ def test_checkpoint_and_log_know_both_data_sets(uninterrupted: Path, folders: tu
     assert best.manifest.training["validation_frame_map_50"] == max(float(row.split(",")[5]) for row in rows)
 
 
+def test_all_actions_of_both_as_one_class(settings: TrainSettings, cache: Path, tmp_path: Path) -> None:
+    """Saved with the run, so that it is resumed with it alone."""
+    one = replace(settings, one_class="person", samples=2 * BATCH, validate_every=2 * BATCH)
+    learn(prepare(one, tmp_path, cache, resume=False, workers=0), never)
+    best = checkpoints.load(tmp_path / "best.pt")
+    assert (best.manifest.labels, best.settings["one_class"]) == (("person",), "person")
+    with pytest.raises(CheckpointError, match="--resume with another one_class"):
+        prepare(replace(one, one_class=""), tmp_path, cache, resume=True, workers=0)
+
+
 def test_samples_of_each_data_set_mask_the_other_ones_labels(
     settings: TrainSettings, cache: Path, tmp_path: Path
 ) -> None:

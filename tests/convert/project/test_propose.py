@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convert.project import folders, propose
+from convert.project import folders, propose, run_folders
 from convert.project.__main__ import main
 from tests.support.made_project import make_project
 from tests.support.tiny_model import LABELS, write_tiny_model
@@ -53,6 +53,24 @@ def test_a_detector_of_others_guesses_no_action(project: Path, tmp_path: Path) -
     assert read_cvat(proposed(project)).tubes == ()
     assert text.count("<track ") == 1
     assert text.count("<box ") == 3  # where it begins, its last box, and that it is gone
+
+
+def test_after_a_run_its_model_guesses_what_people_of_another_detector_do(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole picture is somebody to the detector, and shines to the model while the light is on."""
+    made = run_folders.begin(folders.read(project), "mark", {}).with_all_done()
+    known = write_tiny_model(made.path / "mine.onnx")
+    detector = write_detector(tmp_path / "yolo.onnx")
+    assert main(["propose", str(project), "--detector", str(detector), "-q"]) == 0
+    out = capsys.readouterr().out
+    assert f"People are found by {detector}, and what they do is guessed by {known}\n" in out
+    assert "of them with a guessed action" in out
+    (tube, *_) = read_cvat(proposed(project)).tubes
+    assert tube.label == LABELS[0]
+    assert 10 <= tube.tube.first_frame < 16
+    assert main(["propose", str(project), "--again", "-q"]) == 0
+    assert f"People are found by {known}\n" in capsys.readouterr().out
 
 
 def test_proposals_and_annotations_are_never_written_over(
