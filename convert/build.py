@@ -27,6 +27,7 @@ JETPACKS = {  # JetPack: the TensorRT that comes with it
     "7.2.1": "10.16",
     "7.2.2": "11.4",
 }
+OF_TWO = "sees clips, and has two networks: the daemon builds an engine of each; name the ONNX in [model] path"
 CONTENTS = {  # by the manifest's precision
     "fp32": "FP32 throughout",
     "fp16": "FP16 by casts in the file",
@@ -45,11 +46,14 @@ def build(
 ) -> EngineRecord:
     """Build the engine `output` with the bindings `trt`, for `device`; a memory is copied beside it.
 
-    Raises EngineBuildError, MemoryFileError.
+    Raises EngineBuildError, for a model that sees clips too, and MemoryFileError.
 
     `report` is called with the progress, where TensorRT reports it (since 10), and with the result.
     """
-    memory_file.copy_beside(onnx, output, engine_build.read_model(onnx)[1].memory)
+    manifest = engine_build.read_model(onnx)[1]
+    if manifest.clip is not None:
+        raise EngineBuildError(f"{onnx}: {OF_TWO}")
+    memory_file.copy_beside(onnx, output, manifest.memory)
     platform = engine_build.platform_of(trt, device)
     report(f"{onnx}: building with TensorRT {platform.tensorrt}; on a Jetson this takes minutes")
     record = engine_build.build(trt, onnx, output, options, platform, timing_cache, percent_messages(report))
@@ -86,7 +90,7 @@ def planned(onnx: Path, manifest: Manifest, output: Path, options: BuildOptions,
         "types": "those of the file" if plan.strongly_typed else weak,
         "batches": f"{_batches(options)}, tuned for {options.max_batch}",
         "workspace": f"{options.workspace_bytes >> 20} MiB",
-        "writes": f"{output} and {engine_record.beside(output)}",
+        "writes": OF_TWO if manifest.clip else f"{output} and {engine_record.beside(output)}",
     }
     title = f"TensorRT {version_text(plan.version)} would build {plan.precision}:"
     return "\n".join([title, *(f"  {name:14} {text}" for name, text in rows.items())])

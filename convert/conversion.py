@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from convert import calibration, export, fp16, graft, onnx_file, quantize, sensitivity
+from convert.build import OF_TWO
 from convert.calibration import Input
 from convert.check import CheckData
 from convert.conversion_engine import build_engine
@@ -90,6 +91,9 @@ def convert(options: ConversionOptions, notify: Notify) -> tuple[Path, ...]:
     gate = Gate(exact, data, options.max_drop, notify)
     made = (exact,) if options.precision == "fp32" else _reduced(options, images, gate)
     if not options.builds_engine:
+        return made
+    if manifest.clip is not None:
+        notify(f"{made[0]}: {OF_TWO}")
         return made
     engine = build_engine(made[0], options.file(".engine"), options.build, gate, made[1] if made[1:] else None)
     return (*made, engine) if engine else made

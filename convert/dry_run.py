@@ -75,6 +75,9 @@ def _rows(options: ConversionOptions, videos: int) -> Iterator[tuple[str, str]]:
     if not options.builds_engine:
         yield "build", "nothing: --target cpu is for ONNX Runtime"
         return
+    if options.source.manifest.clip is not None:
+        yield "build", f"nothing: {build.OF_TWO}"
+        return
     of = f"{made}, since TensorRT 10 of the other" if options.precision == "int8" else made
     yield "build", f"{options.file('.engine')} of {of}, where TensorRT is"
     yield "check", f"{options.file('.engine')}: {_gate(options) if videos else 'not compared without --calibrate'}"

@@ -6,10 +6,11 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from edge import model_files
+from edge import clip_opening, model_files
 from edge.config.config_file import model_path
 from edge.config.schema import ModelConfig
 from edge.engines.cuda_runtime import Cuda, CudaError
@@ -82,7 +83,9 @@ def first_engine(cache: EngineCache, path: Path, model: ModelConfig) -> Expected
     choice = choice_of(path, model, tensorrt_device(cache.trt, cache.cuda))
     if choice is not None and not choice.candidates:
         raise EngineError(not_for_tensorrt(path))
-    attempt, (place, notice), passed_over = _first(_attempts(path, choice, model), cache.expected)
+    attempt, (place, notice), passed_over = _first(
+        _attempts(path, choice, model), partial(clip_opening.expected, cache)
+    )
     notices = (choice.notice if choice else "", notice, passed_over)
     return ExpectedEngine(attempt.path, attempt.result, place, "; ".join(filter(None, notices)))
 
@@ -133,7 +136,7 @@ def open_first(cache: EngineCache, path: Path, choice: ModelChoice | None, model
     """The engine of the first attempt that can be built; where none can, the first one's error."""
     if choice and choice.notice:
         log.warning("%s", choice.notice)
-    _, opened, passed_over = _first(_attempts(path, choice, model), cache.open)
+    _, opened, passed_over = _first(_attempts(path, choice, model), partial(clip_opening.open_built, cache))
     if passed_over:
         log.warning("%s", passed_over)
     return opened.noting(choice.notice if choice else "").noting(passed_over)

@@ -157,14 +157,14 @@ class GpuRunner(GpuInput, Protocol):
 class LoadedEngine:
     """An engine with what it owns on the GPU: a context manager.
 
-    `runner` and `path` (of the engine file) are None where another runtime than TensorRT runs the model; `memory`,
+    `runner` and `path` (of the engine file) are None where another runtime than TensorRT runs the model; `beside`,
     what `engine.memory` or `engine.clip` owns on the GPU, is where another one runs that, or there is none.
     """
 
     engine: Engine
     runner: GpuRunner | None = None
     path: Path | None = None
-    memory: "LoadedEngine | None" = None
+    beside: "LoadedEngine | None" = None
 
     def __enter__(self) -> Engine:
         return self.engine
@@ -181,7 +181,7 @@ class LoadedEngine:
 
     def close(self) -> None:
         """Free the GPU's memory; `engine` cannot be used afterwards."""
-        for owned in (self.memory, self.runner):
+        for owned in (self.beside, self.runner):
             if owned is not None:
                 owned.close()
 

@@ -24,8 +24,12 @@ def require_memory(path: Path, manifest: Manifest | None) -> None:
 def with_memory(opened: LoadedEngine, path: Path, threads: int) -> LoadedEngine:
     """The same with its memory, if it has one, in ONNX Runtime: where nothing builds engines. Raises EngineError.
 
-    `path`: of the model, or of an engine of it: the memory lies beside. Where that fails, `opened` is closed.
+    `path`: of the model, or of an engine of it: the memory lies beside. Where that fails, or this is one of the two
+    engines of a model that sees clips, `opened` is closed.
     """
+    if opened.engine.manifest.clip is not None and opened.engine.clip is None:
+        opened.close()
+        raise EngineError(f"{path}: is one of two engines of a model that sees clips; name the ONNX that both are of")
     try:
         memory = onnxruntime_memory.load(path, opened.engine.manifest, threads)
     except BaseException:
@@ -56,7 +60,7 @@ def with_built_memory(
         opened.close()
         raise
     memory = _in_tensorrt(built, manifest, manifest.memory, path)
-    return replace(opened, engine=replace(opened.engine, memory=memory), memory=built)
+    return replace(opened, engine=replace(opened.engine, memory=memory), beside=built)
 
 
 def _instead(opened: LoadedEngine, path: Path, threads: int, refused: EngineError) -> LoadedEngine:

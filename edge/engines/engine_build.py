@@ -18,11 +18,13 @@ from edge.engines.cuda_runtime import CudaDevice
 from edge.engines.engine_record import EngineRecord
 from edge.engines.memory_file import MemoryFileError, memory_path
 from edge.engines.onnx_network import without_preprocessing
+from edge.engines.onnx_parts import clip_part, detector_part
 from edge.engines.protobuf import ProtobufError
 from edge.engines.tensorrt_build_plan import (
     BuildOptions,
     BuildPlan,
     Members,
+    ModelPart,
     PlanError,
     Platform,
     Precision,
@@ -54,7 +56,7 @@ def build(
 
     `timing_cache` is read and rewritten: it shortens the next build of a similar network. `progress` is called at every
     step, which TensorRT reports since 10; what it raises ends the build and propagates. `build_log` gets what TensorRT
-    reports of this build, whether it succeeds or not. Of a model with a memory `options.part` says which is built.
+    reports of this build, whether it succeeds or not. Of a model in two parts `options.part` says which is built.
     """
     content, manifest = read_model(onnx)
     source = onnx
@@ -64,6 +66,8 @@ def build(
         content, manifest = _network_of(onnx, content, manifest)
     if options.part == "memory":
         source, content, manifest = _memory_of(onnx, manifest)
+    elif options.part == "clip" or manifest.clip is not None:
+        content = _part_of(onnx, content, manifest, options.part)
     plan = plan_for(source, manifest, str(trt.__version__), options.precision, members_of(trt))
 
     def make() -> tuple[bytes, EngineRecord]:
@@ -141,6 +145,16 @@ def read_model(onnx: Path) -> tuple[bytes, Manifest]:
 def _network_of(onnx: Path, content: bytes, manifest: Manifest) -> tuple[bytes, Manifest]:
     try:
         return without_preprocessing(content, manifest)
+    except ProtobufError as error:
+        raise EngineBuildError(f"{onnx}: {error}; export it again") from error
+
+
+def _part_of(onnx: Path, content: bytes, manifest: Manifest, part: ModelPart) -> bytes:
+    """One of the two networks of a model that sees clips."""
+    if manifest.clip is None:
+        raise EngineBuildError(f"{onnx}: sees no clips; build the model itself")
+    try:
+        return clip_part(content) if part == "clip" else detector_part(content)
     except ProtobufError as error:
         raise EngineBuildError(f"{onnx}: {error}; export it again") from error
 

@@ -61,7 +61,7 @@ class EngineCache:
     def open(self, onnx: Path, options: BuildOptions) -> LoadedEngine:
         """The engine of that model, built if need be, once it has answered. Raises EngineCacheError.
 
-        `options.part` says of which part; an engine of a memory is kept beside the detector's.
+        `options.part` says of which part; those of a memory and of clips are kept beside the detector's.
         """
         target = self.place(onnx, options)
         try:
@@ -188,8 +188,8 @@ def _in_place(reason: str, previous: Path) -> str:
 
 
 def _part(model: str | Path, options: BuildOptions) -> str:
-    """What is built, in words: the model, or its memory."""
-    return f"the memory of {model}" if options.part == "memory" else str(model)
+    """What is built, in words: the model, or a part of it."""
+    return {"memory": f"the memory of {model}", "clip": f"the clips' network of {model}"}.get(options.part, str(model))
 
 
 def _precision(onnx: Path, options: BuildOptions) -> Precision | None:

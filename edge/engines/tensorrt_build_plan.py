@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from edge.manifest import Preprocessing
 
 Precision = Literal["fp32", "fp16", "int8"]
-ModelPart = Literal["detector", "memory"]  # of a model
+ModelPart = Literal["detector", "memory", "clip"]  # of a model
 Version = tuple[int, ...]
 Members = Mapping[str, Collection[str]]  # of the enums NetworkDefinitionCreationFlag and BuilderFlag, by name
 
@@ -76,7 +76,7 @@ class BuildOptions:
     max_batch: int = 1  # images at once; the engine takes every batch from 1 to that
     workspace_bytes: int = DEFAULT_WORKSPACE  # of GPU memory that the builder may use
     preprocessing: Preprocessing = "graph"  # "outside": only the network of a file that prepares frames itself
-    part: ModelPart = "detector"  # "memory": the file beside it, which computes in FP32
+    part: ModelPart = "detector"  # "memory": the file beside it, in FP32; "clip": the other network in it
     target: str = ""  # member of TensorRT-RTX's ComputeCapability ("SM86") to build for without a GPU; "": this GPU
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.clip import CLIP, CLIP_MAP
 from edge.engines.cuda_runtime import Cuda, CudaError, view
 from edge.manifest import FITTED, FRAME, INPUT, MOTION, OUTPUTS, PREVIOUS
 from edge.memory_network import MEMORY_INPUTS, part_names
@@ -21,7 +22,7 @@ DTYPES = {  # by the names of TensorRT's DataType; 8.6 has no INT64
     "UINT8": np.uint8,
     "BOOL": np.bool_,
 }
-INPUTS = ((INPUT,), (FRAME,), (FRAME, PREVIOUS))  # that a detector of ours may have, beside MEMORY_INPUTS
+INPUTS = ((INPUT,), (FRAME,), (FRAME, PREVIOUS))  # that a detector of ours may have, beside MEMORY_INPUTS or CLIP_MAP
 (FIRST_PART,) = part_names(1)  # of a memory, which no detector takes
 REBUILD = "rebuild it with korsal-convert build"
 
@@ -103,9 +104,9 @@ def names_of(trt: Any, engine: Any) -> tuple[list[str], list[str]]:
     names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
     inputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
     outputs = [name for name in names if name not in inputs]
-    if FIRST_PART in inputs:
+    if _is_beside(inputs):
         return inputs, outputs
-    own = sorted(set(inputs).difference(MEMORY_INPUTS))
+    own = sorted(set(inputs).difference(MEMORY_INPUTS, (CLIP_MAP,)))
     if not any(own == sorted(known) for known in INPUTS):
         raise RunnerError(f"its inputs are {', '.join(inputs) or 'none'}, not {INPUT} or {FRAME}; {REBUILD}")
     needed = (*OUTPUTS, FITTED, MOTION) if PREVIOUS in inputs else OUTPUTS
@@ -116,8 +117,13 @@ def names_of(trt: Any, engine: Any) -> tuple[list[str], list[str]]:
 
 
 def results_of(inputs: Sequence[str], outputs: Sequence[str]) -> tuple[str, ...]:
-    """The outputs that every run brings down: OUTPUTS of a detector, all of a memory."""
-    return tuple(outputs) if FIRST_PART in inputs else OUTPUTS
+    """The outputs that every run brings down: OUTPUTS of a detector, all of what is beside one."""
+    return tuple(outputs) if _is_beside(inputs) else OUTPUTS
+
+
+def _is_beside(inputs: Sequence[str]) -> bool:
+    """Whether that is no detector but a memory, or what makes maps of clips."""
+    return FIRST_PART in inputs or CLIP in inputs
 
 
 def dtype_of(trt: Any, engine: Any, name: str) -> np.dtype[Any]:
