@@ -54,7 +54,8 @@ def builds(gpu: FakeGpu) -> int:
 
 def scores(engine: Engine, cameras: int = 2) -> list[list[float]]:
     """Of each camera, its score in each frame."""
-    states, found = [pipeline.initial(str(camera), "seed") for camera in range(cameras)], []
+    states = [pipeline.initial(str(camera), "seed") for camera in range(cameras)]
+    found = list[list[float]]()
     for index in range(4):
         image = np.full((64, 64, 3), 51 * (index + 1), np.uint8)
         given = [FrameInput(one, Frame("x", index, index / 25, index / 25, image), SETTINGS) for one in states]
@@ -73,8 +74,8 @@ def test_both_engines_are_built_once_of_one_file(version: str, model: Path, with
             assert isinstance(engine.run_frames, ClipInference)
             assert engine.clip is not None
             assert engine.clip.largest_batch == 2
-            for one in scores(engine):
-                assert one == pytest.approx(BY_HAND, abs=1e-4)
+            for found in scores(engine):
+                assert found == pytest.approx(BY_HAND, abs=1e-4)
     assert builds(gpu) == 2
     assert gpu.runtime.leaks == 0
     engines = [*(model.parent / "state" / "engines" / "clips").glob(f"*{SUFFIX}")]
