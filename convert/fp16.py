@@ -89,10 +89,13 @@ def converted(model: onnx.ModelProto) -> onnx.ModelProto:
     constants = {tensor.name: tensor for tensor in made.graph.initializer}
     constants |= {node.output[0]: node.attribute[0].t for node in made.graph.node if node.op_type == "Constant"}
     inside = {name for node in made.graph.node if node.name in body for name in node.output}
+    others = onnx_graph.not_floats(model)
     nodes: list[onnx.NodeProto] = []
     known: set[str] = set()  # tensors that have a cast or an FP16 constant already
     for node in list(made.graph.node):
         for place, name in _data_inputs(node):
+            if name in others:
+                continue
             if node.name in body and name not in inside:
                 nodes += _to_fp16(made, name, constants, known)
                 node.input[place] = _fp16_name(name)

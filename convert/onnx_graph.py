@@ -105,6 +105,20 @@ def weights_of(model: onnx.ModelProto, names: Collection[str]) -> frozenset[str]
     return frozenset(node.name for node in made if _names(readers, node.output) <= set(names))
 
 
+def not_floats(model: onnx.ModelProto) -> frozenset[str]:
+    """The tensors that are known to hold no float32: shapes, places and the like."""
+    graph, single = model.graph, onnx.TensorProto.FLOAT
+    stored = [(tensor.name, tensor.data_type) for tensor in graph.initializer]
+    stored += [(node.output[0], node.attribute[0].t.data_type) for node in graph.node if _is_constant(node)]
+    values = (*graph.value_info, *graph.input, *graph.output)
+    kinds = [*stored, *((one.name, one.type.tensor_type.elem_type) for one in values)]
+    return frozenset(name for name, kind in kinds if kind not in (single, onnx.TensorProto.UNDEFINED))
+
+
+def _is_constant(node: onnx.NodeProto) -> bool:
+    return node.op_type == "Constant" and node.attribute[0].name == "value"
+
+
 def _producers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
     """By the name of a tensor, the node that makes it."""
     return {name: node for node in model.graph.node for name in node.output}
