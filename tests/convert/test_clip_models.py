@@ -1,9 +1,8 @@
-"""A network that sees clips, from training to evaluation, in every precision: what the commands make of it."""
+"""A network that sees clips, from training to evaluation: what the commands make of it."""
 
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import torch
 
@@ -34,14 +33,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     given = ["--calibrate", str(folder / "data" / "videos"), "--frames", "16"]
     assert convert(["export", str(folder / "run" / "best.pt"), "-o", str(folder / "run" / "best.onnx"), *given]) == 0
     return folder
-
-
-def made(folder: Path, name: str, *options: str) -> Path:
-    """What `quantize` makes of the export, on clips of the videos."""
-    source, target = folder / "run" / "best.onnx", folder / "run" / name
-    given = ["--calibrate", str(folder / "data" / "videos"), "--frames", "16"] if "fp16" not in options else []
-    assert convert(["quantize", str(source), "-o", str(target), *options, *given]) == 0
-    return target
 
 
 def test_one_file_holds_both_networks(folder: Path) -> None:
@@ -82,29 +73,6 @@ def test_what_is_calibrated_on_is_what_the_pipeline_shows(folder: Path) -> None:
     for at in range(0, FRAMES, 2):  # where the pipeline makes a map; between them it uses that one again
         np.testing.assert_array_equal(seen[at][CLIP][0, :, -1], maps[at].frames[-1])
         np.testing.assert_allclose(seen[at][CLIP_MAP], maps[at].newest, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("best-int8.onnx", ("--target", "tensorrt")),
-        ("best-int8-cpu.onnx", ("--target", "cpu")),
-        ("best-fp16.onnx", ("--precision", "fp16")),
-    ],
-)
-def test_other_precisions(
-    name: str, options: tuple[str, ...], folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Both networks are in them, converted alike; `check` shows both models the same clips."""
-    target = made(folder, name, *options)
-    assert target.stat().st_size < 0.75 * (folder / "run" / "best.onnx").stat().st_size
-    weights = {value.data_type for value in onnx.load(str(target)).graph.initializer if value.dims[1:]}
-    assert (onnx.TensorProto.FLOAT16 if "fp16" in name else onnx.TensorProto.INT8) in weights
-    videos = ("--calibrate", str(folder / "data" / "videos"), "--frames", "16")
-    assert convert(["check", str(folder / "run" / "best.onnx"), str(target), *videos]) == 0
-    told = capsys.readouterr().out
-    assert " peaks: " in told
-    assert "events begin" in told
 
 
 def test_preprocessing_does_not_go_inside(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

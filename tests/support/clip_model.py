@@ -26,11 +26,13 @@ def described(clip: ClipInput, rate: float = 25.0) -> Manifest:
     return replace(plain, clip=whole, rate=rate)
 
 
-def write_clip_model(path: Path, clip: ClipInput | None = None, manifest: Manifest | None = None) -> Manifest:
-    """The file; its manifest unless another is given."""
+def write_clip_model(
+    path: Path, clip: ClipInput | None = None, manifest: Manifest | None = None, rate: float = 25.0
+) -> Manifest:
+    """The file, with another `manifest` than its own if one is given; returns its own."""
     onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'korsal-edge[train]'")
     helper, node, kinds = onnx.helper, onnx.helper.make_node, onnx.TensorProto
-    made = described(clip or ClipInput(FRAMES))
+    made = described(clip or ClipInput(FRAMES), rate)
     spot_model.write_spot_model(path, made)
     model = onnx.load(str(path))
     graph = model.graph
