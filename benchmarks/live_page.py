@@ -45,7 +45,7 @@ def main() -> int:
             outbox=OutboxConfig(directory=Path(folder)),
             web=WebConfig(enabled=True, port=port),
         )
-        page = LivePage(config, engine.manifest.labels)
+        page = LivePage(config, engine.manifest)
         frames = list(itertools.islice(itertools.cycle(read_file(asset_path(CLIP), "door")), options.frames))
         alone: list[Times] = []
         watched: list[Times] = []

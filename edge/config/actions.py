@@ -40,6 +40,11 @@ def action_settings(
     return ActionSettings(**values)
 
 
+def keep_score_follows(actions: Actions, name: str, camera: Actions | None = None) -> bool:
+    """Whether an action's keep score is set nowhere, so that it is KEEP_RATIO of the start score."""
+    return "keep_score" not in _configured(actions, name, camera)
+
+
 def action_problems(actions: Actions, camera: Actions | None = None) -> dict[str, str]:
     """A sentence for each table that leads to contradictory settings, by the path of its key.
 

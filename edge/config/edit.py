@@ -58,6 +58,15 @@ def edited(text: str, changes: Mapping[str, object]) -> str:
     return after
 
 
+def combined(earlier: Mapping[str, object], later: Mapping[str, object]) -> dict[str, object]:
+    """Changes that do what these two do, one after the other."""
+    both = dict(earlier)
+    for key, value in later.items():
+        before = earlier.get(key)
+        both[key] = combined(before, value) if isinstance(before, Mapping) and isinstance(value, Mapping) else value
+    return both
+
+
 def tunable_keys(schema: type[BaseModel] = Config, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """The paths of all keys that a request may change, with everything below them; `*` stands for any name."""
     for name, field in schema.model_fields.items():

@@ -1,4 +1,4 @@
-"""Writes changes into `config.toml`, all of them or none, after a check of the whole file. Shell."""
+"""Changes of `config.toml`, all of them or none, after a check of the whole file: written, or only tried. Shell."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -10,44 +10,64 @@ from edge.config.schema import Config
 from edge.files import write_atomically
 from edge.text import TextError, decode_utf8
 
+Check = Callable[[Config], Sequence[str]]
 
-def store(
-    path: Path, changes: Mapping[str, object], check: Callable[[Config], Sequence[str]] = lambda _: ()
-) -> tuple[str, ...]:
+
+class ChangeError(Exception):
+    """Changes that are not made. `problems`: a sentence each."""
+
+    def __init__(self, *problems: str) -> None:
+        self.problems = problems
+        super().__init__("; ".join(problems))
+
+
+def store(path: Path, changes: Mapping[str, object], check: Check = lambda _: ()) -> tuple[str, ...]:
     """Change the file and return no problems, or leave it as it is and return them.
 
     `changes`: as `edit.edited` takes them. `check` returns further problems that the schema cannot know, such as
     actions that the model does not have. Comments, mode, owner and a link to the file are kept; where `path` is a link,
     relative paths start at the folder of the link, as they do when it is read.
     """
-    folder = path.absolute().parent
-    path = Path(os.path.realpath(path))
     try:
-        content = edited(decode_utf8(path.read_bytes()), changes).encode()
-        problems = _problems(path, content, folder, check)
-        if not problems:
-            write_atomically(path, content, keep_owner=True)
-        return problems
-    except EditError as error:
+        content, _ = _changed(path, changes, check)
+        write_atomically(Path(os.path.realpath(path)), content, keep_owner=True)
+    except ChangeError as error:
         return error.problems
-    except TextError as error:
-        return (f"{path} {error}",)
     except OSError as error:
         return (
             f"{path} cannot be written ({error.strerror}): where install.sh set this service up, run it again, which "
             "makes that possible; elsewhere give the file and its folder to this program's user, or edit it by hand",
         )
+    return ()
+
+
+def tried(path: Path, changes: Mapping[str, object], check: Check = lambda _: ()) -> Config:
+    """The configuration that `store` would lead to; nothing is written. Raises ChangeError."""
+    return _changed(path, changes, check)[1]
 
 
 def can_store(path: Path) -> bool:
     """Whether this user may `store`: it must own the file and may write its folder."""
     path = Path(os.path.realpath(path))
-    ours = path.stat().st_uid == os.geteuid() or os.geteuid() == 0
+    try:
+        ours = path.stat().st_uid == os.geteuid() or os.geteuid() == 0
+    except OSError:
+        return False
     return ours and os.access(path.parent, os.W_OK | os.X_OK, effective_ids=True)
 
 
-def _problems(path: Path, content: bytes, folder: Path, check: Callable[[Config], Sequence[str]]) -> tuple[str, ...]:
+def _changed(path: Path, changes: Mapping[str, object], check: Check) -> tuple[bytes, Config]:
+    """The changed file's content, and its configuration. Raises ChangeError."""
+    folder, path = path.absolute().parent, Path(os.path.realpath(path))
     try:
-        return tuple(check(parse(content, path, folder)))
-    except ConfigError as error:
-        return error.problems
+        content = edited(decode_utf8(path.read_bytes()), changes).encode()
+        config = parse(content, path, folder)
+    except (EditError, ConfigError) as error:
+        raise ChangeError(*error.problems) from error
+    except TextError as error:
+        raise ChangeError(f"{path} {error}") from error
+    except OSError as error:
+        raise ChangeError(f"{path} cannot be read ({error.strerror})") from error
+    if problems := tuple(check(config)):
+        raise ChangeError(*problems)
+    return content, config

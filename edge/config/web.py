@@ -11,7 +11,10 @@ PASSWORD_COMMAND = "korsal-edge web-password FILE"
 
 
 class WebConfig(Table):
-    """`[web]`; the file of the password holds its hash alone. `fps`, `width`: of the pictures at most."""
+    """`[web]`; the file of the password holds its hash alone. `fps`, `width`: of the pictures at most.
+
+    `allow_changes`: whether the page may change what an MQTT request may (`TUNABLE`).
+    """
 
     enabled: bool = False
     address: IpAddress = "127.0.0.1"
@@ -22,6 +25,7 @@ class WebConfig(Table):
     key: FilePath | None = None
     fps: Annotated[float, Field(ge=0.1, le=60, allow_inf_nan=False)] = 10.0
     width: Annotated[int, Field(ge=64, le=3840)] = 960
+    allow_changes: bool = True
 
     @model_validator(mode="after")
     def _is_protected(self) -> "WebConfig":

@@ -37,6 +37,7 @@ from edge.service.file_permissions import unsafe_permissions
 from edge.service.frame_batch import ProcessedFrame, process_batch
 from edge.service.health import Health, runtime_payload
 from edge.service.log_format import LogFormat, configure
+from edge.service.page_requests import PageRequestHandler
 from edge.service.reload import ReloadableConfig
 from edge.service.request_handler import DaemonRequestHandler
 from edge.service.settings import all_pipeline_settings, tiling_warnings, unknown_actions
@@ -121,13 +122,14 @@ class Daemon:
         self._device = DeviceMonitor(config.thermal.settings(), topics, config.outbox.max_age)
         self._argus = ArgusRestart(config.restart_argus)
         self._page = PrometheusPage(config.metrics.address, config.metrics.port)
-        self._live_page = LivePage(config, labels)
+        self._live_page = LivePage(config, engine.manifest)
         self._health = Health(self._publisher, self._device, "", runtime_payload(engine), self._history.payload)
         self._consider_tiles(config)
         settings = all_pipeline_settings(config, engine.manifest.start_scores)
         self._sessions = CameraSessions(feeds, settings, self._announcer, self._device.admit_frame)
         self._running = ReloadableConfig(config, path, labels, self._apply, self._publish_status)
         self._request_handler = DaemonRequestHandler(self._running, self._sessions, self._health, self._switches)
+        self._page_requests = PageRequestHandler(self._running, engine.manifest.start_scores)
         self._broker: dict[str, object] = {}  # last published
         self._telemetry_at = time.monotonic()
         self._watchdog_at = 0.0
@@ -190,7 +192,8 @@ class Daemon:
             self._observe(frame, result)
 
     def _answer_requests(self) -> None:
-        """Answer the requests that have arrived over MQTT."""
+        """Answer the requests that have arrived over MQTT, and those of the live page."""
+        self._live_page.answer(self._page_requests)
         for request in self._publisher.take_requests():
             response = requests.answer(
                 request, self._request_handler, self._announcer.topics, self._running.config.mqtt

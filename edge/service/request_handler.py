@@ -7,7 +7,6 @@ from pathlib import Path
 from edge.broker.requests import RequestError
 from edge.cameras.video_file import CaptureError
 from edge.config import edit as config_edit
-from edge.config import store as config_store
 from edge.config.config_file import state_directory
 from edge.config.error_messages import suggestion
 from edge.history import teaching_pieces
@@ -16,7 +15,6 @@ from edge.service.camera_sessions import CameraSessions
 from edge.service.camera_switches import CameraSwitches
 from edge.service.health import Health
 from edge.service.reload import ReloadableConfig
-from edge.service.settings import unknown_actions
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +36,7 @@ class DaemonRequestHandler:
 
     def store(self, changes: Mapping[str, object]) -> Sequence[str]:
         """Write changes to the file and reload it; the problems."""
-        path, labels = self.running.path, self.running.labels
-        if path is None:
-            return ("this device runs without a configuration file: start it with --config",)
-        problems = config_store.store(path, changes, lambda new: unknown_actions(new, labels))
-        return problems or self.running.reload("a request over MQTT (config-set)", quiet=True)
+        return self.running.save(changes, "a request over MQTT (config-set)")
 
     def reload(self) -> Sequence[str]:
         """Reload the file; its problems."""

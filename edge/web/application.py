@@ -5,10 +5,12 @@ from pathlib import Path
 
 from aiohttp import web
 
+from edge.web.daemon_questions import DaemonQuestions
 from edge.web.event_requests import EventRequests
 from edge.web.gate import AccessGate
 from edge.web.health_words import sentences
 from edge.web.page_settings import PageSettings
+from edge.web.tune_requests import TuneRequests
 from edge.web.viewers import LONGEST_WORDS, Viewers
 
 ASSETS = Path(__file__).resolve().parent / "assets"
@@ -17,8 +19,8 @@ LONGEST_BODY = 65_536  # bytes of a request
 HEARTBEAT_SECONDS = 20.0
 
 
-def application(settings: PageSettings, viewers: Viewers) -> web.Application:
-    """The application for these settings; `viewers` get what the daemon sends."""
+def application(settings: PageSettings, viewers: Viewers, questions: DaemonQuestions) -> web.Application:
+    """The application for these settings; `viewers` get what the daemon sends, `questions` go to it."""
     gate = AccessGate(settings)
     made = web.Application(middlewares=[gate.middleware()], client_max_size=LONGEST_BODY)
     made.on_response_prepare.append(gate.set_headers)
@@ -34,6 +36,7 @@ def application(settings: PageSettings, viewers: Viewers) -> web.Application:
             web.get("/live", pages.live),
             web.get("/assets/{name:[a-z-]+[.](?:js|css|svg)}", pages.asset),
             *EventRequests(Path(settings.store)).routes(),
+            *TuneRequests(questions).routes(),
         ]
     )
     return made

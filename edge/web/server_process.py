@@ -12,6 +12,7 @@ from aiohttp import web
 
 from edge.web import messages, passwords
 from edge.web.application import application
+from edge.web.daemon_questions import DaemonQuestions, TellDaemon
 from edge.web.messages import MessageError, PageMessage
 from edge.web.page_settings import PageSettings
 from edge.web.passwords import PasswordError
@@ -42,7 +43,7 @@ async def _run(channel: socket.socket) -> None:
         first = await _message(reader)
         if first is None or first.header.pop("kind", "") != "settings":
             return
-        await _serve(PageSettings.from_json(first.header), reader, Viewers(tell), writer)
+        await _serve(PageSettings.from_json(first.header), reader, writer, tell)
     except ServerError as error:
         tell({"kind": "fault", "text": str(error)})
         with suppress(ConnectionError):
@@ -52,13 +53,14 @@ async def _run(channel: socket.socket) -> None:
 
 
 async def _serve(
-    settings: PageSettings, reader: asyncio.StreamReader, viewers: Viewers, writer: asyncio.StreamWriter
+    settings: PageSettings, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tell: TellDaemon
 ) -> None:
     """Serve until the channel ends. Raises ServerError."""
+    viewers, questions = Viewers(tell), DaemonQuestions(tell)
     context = _tls(settings)
     _check_password(settings)
     runner = web.AppRunner(
-        application(settings, viewers), access_log=None, handle_signals=False, shutdown_timeout=END_SECONDS
+        application(settings, viewers, questions), access_log=None, handle_signals=False, shutdown_timeout=END_SECONDS
     )
     await runner.setup()
     try:
@@ -70,7 +72,7 @@ async def _serve(
         ) from error
     writer.write(messages.pack({"kind": "listening", "text": _address(settings)}))
     while (message := await _message(reader)) is not None:
-        viewers.take(message)
+        (questions if message.header.get("kind") == "answer" else viewers).take(message)
     with suppress(asyncio.TimeoutError):
         await asyncio.wait_for(runner.cleanup(), END_SECONDS)
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from aiohttp import WSMsgType, web
 
+from edge.web.daemon_questions import TellDaemon
 from edge.web.messages import PageMessage, pack
 
 MOST_VIEWERS = 64
@@ -15,8 +16,6 @@ SEND_SECONDS = 10.0  # that a browser has to take a message
 CHECK_SECONDS = 5.0  # between two looks whether it is still logged in
 LONGEST_WORDS = 8192  # bytes that a browser may say at once
 
-TellDaemon = Callable[[dict[str, object]], None]
-
 
 class Viewers:
     """All of them. `notify`: tells the daemon which cameras are looked at, whenever that changes."""
@@ -24,7 +23,7 @@ class Viewers:
     def __init__(self, notify: TellDaemon) -> None:
         self._notify = notify
         self._viewers: set[Viewer] = set()
-        self._told: tuple[tuple[str, ...], int] = ((), 0)
+        self._told: dict[str, object] = {"cameras": [], "motion": [], "viewers": 0}
         self.state: dict[str, object] | None = None  # the daemon's newest
 
     def take(self, message: PageMessage) -> None:
@@ -71,17 +70,20 @@ class Viewers:
 
     def tell(self) -> None:
         """Tell the daemon where something has changed."""
-        cameras = tuple(sorted({camera for viewer in self._viewers for camera in viewer.watched}))
-        if (cameras, len(self._viewers)) != self._told:
-            self._told = (cameras, len(self._viewers))
-            self._notify({"kind": "watched", "cameras": list(cameras), "viewers": len(self._viewers)})
+        cameras = sorted({camera for viewer in self._viewers for camera in viewer.watched})
+        motion = sorted({camera for viewer in self._viewers for camera in viewer.watched & viewer.motion})
+        wanted: dict[str, object] = {"cameras": cameras, "motion": motion, "viewers": len(self._viewers)}
+        if wanted != self._told:
+            self._told = wanted
+            self._notify({"kind": "watched", **wanted})
 
 
 class Viewer:
-    """One browser: the cameras that it shows, and by camera what waits for it."""
+    """One browser: the cameras that it shows, of which also the motion map, and by camera what waits for it."""
 
     def __init__(self) -> None:
         self.watched: frozenset[str] = frozenset()
+        self.motion: frozenset[str] = frozenset()
         self.left = False
         self._waiting: dict[str, str | bytes] = {}
         self._filled = asyncio.Event()
@@ -92,14 +94,17 @@ class Viewer:
         self._filled.set()
 
     def understand(self, words: str) -> bool:
-        """Take which cameras it shows; False for what is nothing of the kind."""
+        """Take which cameras it shows, and with which motion maps; False for what is nothing of the kind."""
         try:
-            cameras = json.loads(words)["watch"]
-        except (ValueError, KeyError, TypeError, RecursionError):
+            said = json.loads(words)
+        except (ValueError, RecursionError):
             return False
-        if not isinstance(cameras, list) or len(cameras) > MOST_WATCHED:
+        if not isinstance(said, dict):
             return False
-        self.watched = frozenset(map(str, cameras))
+        cameras, motion = said.get("watch"), said.get("motion", [])
+        if not all(isinstance(one, list) and len(one) <= MOST_WATCHED for one in (cameras, motion)):
+            return False
+        self.watched, self.motion = frozenset(map(str, cameras or ())), frozenset(map(str, motion))
         return True
 
     async def send(self, socket: web.WebSocketResponse, allowed: Callable[[], bool]) -> None:

@@ -2,8 +2,8 @@
 # install.sh; what it uses is in service.sh.
 # shellcheck shell=bash
 
-remote_config_allowed() { # [mqtt] allow_remote_config
-    [[ -f $CONFIGS/config.toml ]] && grep -Eqs '^[^#]*\ballow_remote_config[[:space:]]*=[[:space:]]*true' $CONFIGS/config.toml
+remote_config_allowed() { # [mqtt] allow_remote_config, or [web] allow_changes where that is written down
+    [[ -f $CONFIGS/config.toml ]] && grep -Eqs '^[^#]*\ballow_(remote_config|changes)[[:space:]]*=[[:space:]]*true' $CONFIGS/config.toml
 }
 
 install_config() { # an edited one stays; the new version's is written beside it where it has changed

@@ -2,15 +2,19 @@
 import { fillHealth } from "./health.js";
 import { openEvents } from "./events.js";
 import { LiveView } from "./live.js";
+import { unpackFrame, useToken } from "./messages.js";
+import { TuneView } from "./tune.js";
 
 const byId = (id) => document.getElementById(id);
-const VIEWS = ["live", "events", "health"];
+const VIEWS = ["live", "tune", "events", "health"];
 const RETRY = [1000, 2000, 5000, 10000]; // ms
 const session = await (await fetch("/api/session")).json();
 const live = new LiveView(byId("cameras"));
+const tune = new TuneView(() => watch());
 let socket = null;
 let tries = 0;
 
+useToken(session.csrf);
 byId("device").textContent = session.device;
 document.title = `${session.device} · korsal-edge`;
 byId("logout").hidden = !session.login;
@@ -32,6 +36,8 @@ function show() {
     if (view === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  if (name === "tune") tune.open();
+  else tune.close();
   if (name === "events") openEvents();
   if (name === "health") fillHealth(byId("health"));
   watch();
@@ -39,8 +45,10 @@ function show() {
 
 // Pictures are asked for only while they can be seen: what nobody watches, the device does not encode.
 function watch() {
-  const wanted = currentView() === "live" && !document.hidden ? live.cameras() : [];
-  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ watch: wanted }));
+  const shown = { live, tune }[currentView()];
+  const wanted = shown && !document.hidden ? shown.cameras() : [];
+  const motion = shown === live && byId("motion").checked ? wanted : [];
+  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ watch: wanted, motion }));
 }
 
 function tellState(state) {
@@ -62,7 +70,7 @@ function connect() {
   };
   socket.onmessage = ({ data }) => {
     if (typeof data === "string") tellState(JSON.parse(data).state);
-    else live.takeFrame(data);
+    else ({ live, tune })[currentView()]?.takeFrame(unpackFrame(data));
   };
   socket.onclose = async () => {
     byId("link").textContent = "no connection to the device";
@@ -76,6 +84,7 @@ function connect() {
   };
 }
 
+byId("motion").addEventListener("change", watch);
 addEventListener("hashchange", () => { show(); byId("content").focus(); });
 document.addEventListener("visibilitychange", watch);
 show();

@@ -1,4 +1,6 @@
 // The live view: each camera's newest picture, with the people of that picture drawn over it.
+import { element } from "./messages.js";
+
 const TRAIL = 45; // feet that a trail is made of
 const RATE_SECONDS = 5; // over which frame rates are averaged
 const COLOURS = ["#ff5c5c", "#38d9f5", "#ffd43b", "#d37bff", "#5b9dff", "#7bed9f", "#ffa94d", "#ff9ecb"];
@@ -30,35 +32,33 @@ export class LiveView {
     return this.cameras().join() !== before;
   }
 
-  takeFrame(data) {
-    const view = new DataView(data);
-    const length = view.getUint32(0);
-    const about = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 8, length)));
-    this.panels.get(about.camera)?.showFrame(about, new Blob([new Uint8Array(data, 8 + length)], { type: "image/jpeg" }));
-  }
+  takeFrame(frame) { this.panels.get(frame.about.camera)?.showFrame(frame); }
 }
 
-class Panel {
+// One camera. `onsize`: called with the size of a picture whenever it is another one.
+export class Panel {
   constructor(place, name) {
-    this.figure = document.createElement("figure");
-    this.canvas = document.createElement("canvas");
+    this.figure = element("figure");
+    this.picture = element("div", "", "picture");
+    this.canvas = element("canvas");
+    Object.assign(this.canvas, { width: 960, height: 540 });
     this.canvas.setAttribute("role", "img");
     this.canvas.setAttribute("aria-label", `Picture of camera ${name}`);
-    const caption = document.createElement("figcaption");
-    const title = document.createElement("h3");
-    this.state = document.createElement("span");
-    title.append(name, this.state);
-    this.figures = document.createElement("div");
-    this.figures.className = "figures";
-    this.seen = document.createElement("ul");
-    this.seen.className = "seen";
+    this.picture.append(this.canvas);
+    const caption = element("figcaption");
+    const title = element("h3", name);
+    this.state = element("span");
+    title.append(this.state);
+    this.figures = element("div", "", "figures");
+    this.seen = element("ul", "", "seen");
     caption.append(title, this.figures, this.seen);
-    this.figure.append(this.canvas, caption);
+    this.figure.append(this.picture, caption);
     this.figure.dataset.camera = name;
     place.append(this.figure);
     this.trails = new Map();
     this.busy = false;
     this.drawn = 0;
+    this.onsize = () => {};
   }
 
   remove() { this.figure.remove(); }
@@ -73,26 +73,32 @@ class Panel {
     this.figure.classList.toggle("off", state !== "online");
   }
 
-  async showFrame(about, jpeg) {
+  async showFrame({ about, picture, motion }) {
     if (this.busy) return; // the newest is drawn, none waits
     this.busy = true;
     try {
-      this.draw(about.people, await createImageBitmap(jpeg));
+      const images = await Promise.all([picture, motion].map((one) => (one ? createImageBitmap(one) : null)));
+      this.draw(about.people, ...images);
     } finally {
       this.busy = false;
     }
   }
 
-  draw(people, picture) {
+  draw(people, picture, motion) {
     const { canvas } = this;
     if (canvas.width !== picture.width || canvas.height !== picture.height) {
       canvas.width = picture.width;
       canvas.height = picture.height;
-      canvas.style.aspectRatio = `${picture.width} / ${picture.height}`;
+    }
+    if (canvas.dataset.size !== `${canvas.width}x${canvas.height}`) {
+      canvas.dataset.size = `${canvas.width}x${canvas.height}`;
+      this.onsize(canvas.width, canvas.height);
     }
     const context = canvas.getContext("2d");
     context.drawImage(picture, 0, 0);
     picture.close();
+    if (motion) layOver(context, motion);
+    canvas.dataset.motion = Boolean(motion);
     this.follow(people);
     for (const person of people) this.drawTrail(context, person);
     for (const person of people) this.drawPerson(context, person);
@@ -143,11 +149,19 @@ class Panel {
     const words = people.filter((one) => Object.keys(one.open).length).map(label);
     const text = words.join(", ") || "no event open";
     if (this.seen.textContent !== text) {
-      const item = document.createElement("li");
-      item.textContent = text;
-      this.seen.replaceChildren(item);
+      this.seen.replaceChildren(element("li", text));
     }
   }
+}
+
+// The motion map upon the picture: black leaves it as it is.
+function layOver(context, motion) {
+  context.globalCompositeOperation = "screen";
+  context.globalAlpha = 0.7;
+  context.drawImage(motion, 0, 0, context.canvas.width, context.canvas.height);
+  context.globalCompositeOperation = "source-over";
+  context.globalAlpha = 1;
+  motion.close();
 }
 
 function label(person) {

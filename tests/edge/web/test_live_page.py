@@ -5,8 +5,10 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,20 +19,24 @@ from edge import events
 from edge.config.config_file import load
 from edge.config.schema import Config
 from edge.detector import Detections
-from edge.pipeline import StepResult
+from edge.manifest import Manifest
+from edge.pipeline import StepResult, TileMotion
 from edge.sources import Frame
 from edge.tubes import TubeBox
-from edge.web import live_page
+from edge.web import feeder, live_page
 from edge.web.live_frame import jpeg, people
 from edge.web.live_page import LivePage
+from edge.web.messages import PageMessage
 from edge.web.page_process import PageProcess, PageProcessError
 from edge.web.page_settings import PageSettings
+from edge.web.score_history import NO_FRAME
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 
 SCORES = np.array([0.6, 0.1], np.float32)
 LABELS = ("Run", "Jump")
+MANIFEST = Manifest("any", LABELS, 64, 64)
 
 
 def config(folder: Path, port: int, enabled: str = "true") -> Config:
@@ -79,19 +85,26 @@ def test_pictures_are_no_wider_than_asked_for(size: tuple[int, int], shown: tupl
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody wants to wait in a test."""
-    monkeypatch.setattr(live_page, "FIRST_PAUSE", 0.05)
-    monkeypatch.setattr(live_page, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(feeder, "FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(feeder, "LONGEST_PAUSE", 0.05)
 
 
 @pytest.fixture
 def page(tmp_path: Path, quick: None) -> Iterator[LivePage]:
-    made = LivePage(config(tmp_path, free_port()), LABELS)
+    made = LivePage(config(tmp_path, free_port()), MANIFEST)
     yield made
     made.close()
 
 
 def children() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children() if "edge.web.server_process" in one.cmdline()]
+    return [one for one in psutil.Process().children() if is_page(one)]
+
+
+def is_page(process: psutil.Process) -> bool:
+    try:
+        return "edge.web.server_process" in process.cmdline()
+    except psutil.ZombieProcess:  # it has just ended
+        return False
 
 
 def test_a_page_that_dies_comes_back(page: LivePage, caplog: pytest.LogCaptureFixture) -> None:
@@ -110,8 +123,9 @@ def test_without_its_packages_the_daemon_needs_none_of_them(tmp_path: Path) -> N
         "import logging, sys; sys.modules |= {'aiohttp': None, 'argon2': None}\n"
         "from edge import packages; packages.find_spec = lambda name: None\n"
         "import edge.commands.command_line\n"
-        "from edge.config.config_file import load; from edge.web.live_page import LivePage\n"
-        "logging.basicConfig(); LivePage(load(sys.argv[1]), ()).close()"
+        "from edge.config.config_file import load; from edge.manifest import Manifest\n"
+        "from edge.web.live_page import LivePage\n"
+        "logging.basicConfig(); LivePage(load(sys.argv[1]), Manifest('any', ('any',), 64, 64)).close()"
     )
     config(tmp_path, free_port())
     words = [sys.executable, "-c", code, str(tmp_path / "config.toml")]
@@ -122,7 +136,7 @@ def test_without_its_packages_the_daemon_needs_none_of_them(tmp_path: Path) -> N
 def test_a_reload_begins_and_ends_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     port = free_port()
-    page = LivePage(config(tmp_path, port, "false"), LABELS)
+    page = LivePage(config(tmp_path, port, "false"), MANIFEST)
     assert children() == []
     page.frame(frame(), NOTHING, result())
     page.state(lambda: pytest.fail("nobody looks"))
@@ -143,7 +157,7 @@ def test_a_reload_begins_and_ends_it(tmp_path: Path, caplog: pytest.LogCaptureFi
 
 def test_a_port_that_is_taken_is_named_once(tmp_path: Path, quick: None, caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        page = LivePage(config(tmp_path, taken.getsockname()[1]), LABELS)
+        page = LivePage(config(tmp_path, taken.getsockname()[1]), MANIFEST)
         wait_for(lambda: "set another port in [web]" in caplog.text, "the sentence")
         page.close()
     assert caplog.text.count("set another port in [web]") == 1
@@ -160,7 +174,7 @@ def test_a_process_gone_mad_costs_the_page_alone(
     def start(settings: PageSettings) -> PageProcess:
         return PageProcess(settings, (sys.executable, "-c", program))
 
-    page = LivePage(config(tmp_path, free_port()), LABELS, start)
+    page = LivePage(config(tmp_path, free_port()), MANIFEST, start)
     wait_for(lambda: fault in caplog.text, "the fault")
     page.frame(frame(), NOTHING, result())
     page.close()
@@ -174,3 +188,102 @@ def test_a_process_that_takes_nothing_is_given_up(tmp_path: Path, monkeypatch: p
     with pytest.raises(PageProcessError, match="hangs"):
         process.send({}, bytes(8 << 20))
     process.close()
+
+
+class Told(PageProcess):
+    """A process that a test speaks for. `sent`: what the daemon has sent it."""
+
+    def __init__(self, settings: PageSettings) -> None:
+        self.sent: list[PageMessage] = []
+        self.says: list[dict[str, Any]] = []
+
+    def send(self, header: Mapping[str, object], body: bytes = b"") -> None:
+        self.sent.append(PageMessage(dict(header), body))
+
+    def receive(self) -> list[PageMessage]:
+        said, self.says = self.says, []
+        return [PageMessage(one, b"") for one in said]
+
+    def close(self) -> None:
+        pass
+
+    def got(self, kind: str) -> list[PageMessage]:
+        return [one for one in self.sent if one.header["kind"] == kind]
+
+
+class Requests:
+    revision = "a1"
+
+    def answer(self, op: str, data: Mapping[str, Any]) -> dict[str, object]:
+        return {"op": op, **data}
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Iterator[tuple[LivePage, Told]]:
+    made: list[Told] = []
+
+    def start(settings: PageSettings) -> PageProcess:
+        made.append(Told(settings))
+        return made[0]
+
+    page = LivePage(config(tmp_path, free_port()), MANIFEST, start)
+    wait_for(lambda: made, "the process")
+    yield page, made[0]
+    page.close()
+
+
+def moving() -> StepResult:
+    """A motion map of 32x16 whose left half moves."""
+    changes = np.ones((16, 32, 3), np.float32)
+    changes[:, :16] = 0
+    return replace(result(person(3, 0.6)), motion=lambda: (TileMotion((0, 0, 200, 100), changes),))
+
+
+def test_a_motion_map_comes_only_to_whom_asked_for_it(told: tuple[LivePage, Told]) -> None:
+    page, process = told
+
+    def shown(number: int) -> PageMessage:
+        def arrived() -> bool:
+            page.frame(frame(), NOTHING, moving())
+            return len(process.got("frame")) > number
+
+        wait_for(arrived, "a picture")
+        return process.got("frame")[-1]
+
+    process.says.append({"kind": "watched", "cameras": ["door"], "motion": [], "viewers": 1})
+    assert shown(0).header["motion"] == 0
+    process.says.append({"kind": "watched", "cameras": ["door"], "motion": ["door"], "viewers": 1})
+    wait_for(lambda: shown(len(process.got("frame"))).header["motion"], "a motion map")
+    message = shown(len(process.got("frame")))
+    size = message.header["motion"]
+    picture, motion = (
+        np.asarray(cv2.imdecode(np.frombuffer(part, np.uint8), cv2.IMREAD_COLOR))
+        for part in (message.body[:-size], message.body[-size:])
+    )
+    assert (picture.shape, motion.shape) == ((32, 64, 3), (16, 32, 3))
+    assert motion[:, :12].mean() > 100 > 20 > motion[:, 20:].mean()
+
+
+def test_questions_are_answered_from_the_loop(told: tuple[LivePage, Told]) -> None:
+    page, process = told
+    page.frame(frame(), NOTHING, result(person(3, 0.6)))
+    process.says += [
+        {"kind": "ask", "number": 1, "op": "settings", "data": {"a": 1}},
+        {"kind": "ask", "number": 2, "op": "scores", "data": {"camera": "door", "after": 0}},
+        {"kind": "ask", "number": 3, "op": "scores", "data": "nonsense"},
+        {"kind": "ask"},
+    ]
+
+    def answered() -> bool:
+        page.answer(Requests())
+        return len(process.got("answer")) == 4
+
+    wait_for(answered, "the answers")
+    settings, scores, nonsense, nothing = process.got("answer")
+    assert settings.header == {"kind": "answer", "number": 1, "data": {"op": "settings", "a": 1}}
+    assert (scores.header["number"], scores.header["revision"]) == (2, "a1")
+    rows = np.frombuffer(scores.body, np.uint8).reshape(-1, 2)
+    assert [150, 25] in rows.tolist()
+    assert len(rows) == scores.header["now"] - scores.header["first"] + 1
+    assert set(nonsense.body) == {NO_FRAME}
+    assert nothing.header["data"] == {"op": "None"}
