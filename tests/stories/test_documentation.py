@@ -7,7 +7,14 @@ import sys
 
 import pytest
 
-from tests.support.documented_commands import OURS, DocumentedCommand, accept, all_commands
+from tests.support.documented_commands import (
+    OURS,
+    DocumentedCommand,
+    accept,
+    accept_options,
+    all_commands,
+    inline_commands,
+)
 from tests.support.paths import ROOT
 
 if sys.version_info >= (3, 11):
@@ -31,15 +38,26 @@ def is_ours(command: DocumentedCommand) -> bool:
     return words[0] in OURS or (words[:2] == ["python", "-m"] and words[2].startswith(MODULES))
 
 
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
 @pytest.mark.parametrize("command", [one for one in COMMANDS if is_ours(one)], ids=lambda one: one.text[:70])
 def test_a_command_is_accepted(command: DocumentedCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     accept(command, monkeypatch)
+
+
+def test_commands_in_running_text_exist() -> None:
+    found = list(inline_commands())
+    assert len(found) > 20
+    for command in found:
+        accept_options(command)
 
 
 def test_a_wrong_command_is_not_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     for text in ("korsal-edge evens", "korsal-edge events --colour red", "korsal-evaluate detect MODEL [--spli test]"):
         with pytest.raises(AssertionError):
             accept(DocumentedCommand("here", text), monkeypatch)
+    for text in ("korsal-edge evens", "korsal-edge check --camera door"):
+        with pytest.raises(AssertionError):
+            accept_options(DocumentedCommand("here", text))
 
 
 def test_the_other_lines_are_of_known_programs() -> None:

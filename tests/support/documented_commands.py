@@ -28,6 +28,7 @@ OURS = {
     "korsal-train": "convert.project.__main__",
     "korsal-evaluate": "train.evaluate",
 }
+_INLINE = re.compile(r"(?<!`)`((?:sudo )?korsal-(?:edge|convert|train|evaluate) [^`\n]+)`(?!`)")
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -60,6 +61,19 @@ def all_commands() -> Iterator[DocumentedCommand]:
         for language, block in _BLOCK.findall(page.read_text(encoding="utf-8")):
             if language in ("", "sh"):
                 yield from _lines(page, block)
+
+
+def inline_commands() -> Iterator[DocumentedCommand]:
+    """Commands of ours with arguments in running text."""
+    for page in PAGES:
+        prose = _BLOCK.sub("", page.read_text(encoding="utf-8"))
+        for text in dict.fromkeys(_INLINE.findall(prose)):
+            yield DocumentedCommand(str(page.relative_to(ROOT)), text)
+
+
+def accept_options(command: DocumentedCommand) -> None:
+    """Fail unless the program has the command and each of its options."""
+    _accept_options(command, _ours(command.words))
 
 
 def _lines(page: Path, block: str) -> Iterator[DocumentedCommand]:
@@ -118,9 +132,16 @@ def _arguments(words: list[str]) -> list[str]:
 def _accept_options(command: DocumentedCommand, run: Callable[[list[str]], Any]) -> None:
     """Each option of a synopsis must be in the help of its command."""
     arguments = _arguments(command.words)
-    subcommand = [word for word in arguments[:1] if re.fullmatch(r"[a-z]+", word)]
-    with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
+    subcommand = [word for word in arguments[:1] if re.fullmatch(r"[a-z][a-z-]*", word)]
+    output = io.StringIO()
+    with (
+        contextlib.redirect_stdout(output) as printed,
+        contextlib.redirect_stderr(output),
+        contextlib.suppress(SystemExit),
+    ):
         run([*subcommand, "--help"])
+    assert "usage:" in printed.getvalue(), f"{command.page}: {command.text}\n{printed.getvalue()}"
+    assert "invalid choice" not in printed.getvalue(), f"{command.page}: {command.text}"
     known = set(re.findall(r"--[\w-]+", printed.getvalue()))
     options = re.findall(r"--[\w-]+", command.text.replace("[no-]", ""))
     missing = [option for option in options if option not in known]
