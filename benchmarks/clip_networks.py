@@ -22,7 +22,6 @@ from train.networks import architectures
 from train.networks.decoder import Decoder
 from train.networks.movinet import FEATURES, MoViNet, memory_shapes
 from train.networks.yowo.decoder import PriorDecoder, PriorMaps
-from train.networks.yowo.fusion import transferred
 from train.networks.yowo.lite import YowoLite
 
 CLASSES, TOP_K = 24, 100
@@ -39,7 +38,7 @@ class _WithMap(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor, clip_map: Tensor) -> PriorMaps:
-        return self.network.with_maps(image, transferred(clip_map))
+        return self.network.with_clip_map(image, clip_map)
 
 
 def main() -> None:

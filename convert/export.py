@@ -53,7 +53,7 @@ def export(
     Raises CheckpointError, ExportError, OnnxFileError, EngineError.
     """
     reference = checkpoints.engine(checkpoint)
-    known = reference.manifest
+    known = replace(reference.manifest, top_k=_peaks(reference))
     with Progress("exporting", ""):
         graph = _graph(checkpoint)
     hashed = {WEIGHTS_KEY: onnx_graph.weights_digest(graph)}
@@ -128,6 +128,11 @@ def opset(network: nn.Module) -> int:
     """The version of ONNX that has all that the network needs."""
     needed = any(isinstance(module, DeformableConvolution) for module in network.modules())
     return deformable.OPSET if needed else OPSET
+
+
+def _peaks(reference: Engine) -> int:
+    """How many peaks it gives for an image: `top_k`, unless so small an input has fewer places for boxes."""
+    return int(of_clips(reference)(_noise(reference.manifest))["scores"].shape[1])
 
 
 def _answers(reference: Engine, exported: Engine, images: Sequence[Input]) -> Iterator[tuple[Outputs, Outputs]]:
