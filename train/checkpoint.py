@@ -18,7 +18,7 @@ from edge.files import replacing, sha256_of
 from edge.inference import Engine
 from edge.manifest import LITE, OUTPUTS, Manifest, ManifestError, input_shapes
 from edge.memory_network import MemoryNetwork, map_shapes
-from edge.text import sanitized
+from edge.text import first_line, sanitized
 from train.networks import architectures, memory_classifier
 from train.networks.lite import LiteDetector
 from train.networks.movinet import memory_network
@@ -73,8 +73,14 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
             torch.save(content, file)
     except (OSError, RuntimeError) as error:
         raise CheckpointError(
-            f"{path}: cannot be written ({error}); free disk space or choose another --out"
+            f"{path}: cannot be written ({_refusal(error)}); free space on the disk or choose another --out"
         ) from error
+
+
+def _refusal(error: BaseException) -> str:
+    """Why the disk has refused: torch's own sentence is about its archive, and follows that of the disk."""
+    first = error.__context__ if isinstance(error.__context__, OSError) else error
+    return (first.strerror or str(first)) if isinstance(first, OSError) else first_line(first)
 
 
 def load(path: Path) -> Checkpoint:

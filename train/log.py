@@ -75,4 +75,6 @@ class TrainingLog:
             with self.path.open(mode, newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows([*row, *[""] * (len(self.columns) - len(row))] for row in rows)
         except OSError as error:
-            raise LogError(f"{self.path}: cannot be written ({error.strerror}); choose another --out") from error
+            raise LogError(
+                f"{self.path}: cannot be written ({error.strerror}); free space on the disk or choose another --out"
+            ) from error

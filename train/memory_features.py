@@ -141,7 +141,9 @@ def _write(path: Path, content: bytes) -> None:
     try:
         write_atomically(path, content)
     except OSError as error:
-        raise FrameError(f"{path}: cannot be written ({error.strerror}); choose another --cache") from error
+        raise FrameError(
+            f"{path}: cannot be written ({error.strerror}); free space on the disk or choose another --cache"
+        ) from error
 
 
 def rows(network: MoViNet, video: PackedVideo, memory: MemoryNetwork) -> Iterator[NDArray[np.float16]]:

@@ -15,7 +15,7 @@ from convert.project.steps import CONVERT, EVALUATE, TRAIN, RunPlan, RunStep
 from edge import packages
 from edge.terminal import progress
 from train.datasets import actions_file, loader, split_lists
-from train.datasets.annotation_records import AnnotationError, DataSet
+from train.datasets.annotation_records import AnnotationError, DataSet, VideoAnnotation
 
 NEEDED = ("torch", "onnx", "onnxruntime", "matplotlib")
 
@@ -82,7 +82,7 @@ def _plan(project: Project, folder: RunFolder, data: DataSet, options: RunOption
         name=project.name,
         weights=project.start(),
         calibration=tuple(data.video(video.name) for video in training),
-        quiet=tuple(data.video(video.name) for video in held if video.quiet),
+        quiet=tuple(data.video(video.name) for video in _silent(training, held)),
         validates=not options.all_groups,
         tested=bool(data.test) and not options.all_groups,
         samples=options.samples,
@@ -92,6 +92,12 @@ def _plan(project: Project, folder: RunFolder, data: DataSet, options: RunOption
         licence=licence,
         more=options.more,
     )
+
+
+def _silent(training: Sequence[VideoAnnotation], held: Sequence[VideoAnnotation]) -> list[VideoAnnotation]:
+    """The quiet videos in which no event may begin: the held-out ones; where none is held out, those learned from."""
+    of_held = [video for video in held if video.quiet]
+    return of_held or [video for video in training if video.quiet]
 
 
 def _licence(project: Project) -> str:

@@ -19,7 +19,7 @@ LEARNING_RATE = 1e-3  # of a network that has seen actions; from ImageNet alone 
 class RunPlan:
     """What a run is to do: with which weights, on which videos, into which folder.
 
-    `weights`: "" for ImageNet's. `calibration`: videos to learn from. `quiet`: held out ones in which nothing happens.
+    `weights`: "" for ImageNet's. `calibration`: videos to learn from. `quiet`: those in which no event may begin.
     `validates`: whether anything is held out; `tested`: whether videos are kept for a last score. `int8`:
     whether files of that precision are made too. `silent`: without progress.
     """

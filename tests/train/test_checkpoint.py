@@ -11,6 +11,7 @@ import torch
 
 from edge.manifest import Manifest
 from edge.motion_map import MotionSettings
+from tests.support.full_disk import full_disk
 from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint, CheckpointError
 from train.networks.decoder import Decoder
@@ -143,6 +144,16 @@ def test_weights_of_another_network(
         f"{tmp_path / 'a.pt'}: the weights are of another network than its manifest says ({message}); "
         "give a checkpoint as korsal-train wrote it, or train again"
     )
+
+
+def test_a_disk_that_fills_leaves_the_checkpoint_of_before(kept: Checkpoint, tmp_path: Path) -> None:
+    checkpoints.save(kept, tmp_path / "last.pt")
+    before = (tmp_path / "last.pt").read_bytes()
+    sentence = r"last\.pt: cannot be written \(File too large\); free space on the disk or choose another --out$"
+    with full_disk(len(before) // 2), pytest.raises(CheckpointError, match=sentence):
+        checkpoints.save(kept, tmp_path / "last.pt")
+    assert (tmp_path / "last.pt").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
 
 
 def test_a_folder_that_cannot_be(kept: Checkpoint, tmp_path: Path) -> None:

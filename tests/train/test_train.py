@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from edge.motion_map import MotionSettings
+from tests.support.full_disk import full_disk
 from tests.support.paths import ROOT
 from tests.support.stops import after, never
 from tests.support.tiny_videos import LABELS, write_data_set
@@ -97,6 +98,24 @@ def test_a_resumed_run_continues_exactly(
     ours, theirs = (checkpoints.load(folder / "last.pt") for folder in (tmp_path, uninterrupted))
     assert all(torch.equal(ours.weights[name], theirs.weights[name]) for name in theirs.weights)
     assert ours.progress["best"] == theirs.progress["best"]
+
+
+def test_a_disk_that_fills_in_the_middle_costs_what_came_after_the_last_checkpoint(
+    settings: TrainSettings, cache: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    """The run ends with one sentence; when there is space again it goes on, and comes to what it would have come to."""
+    learn(prepare(settings, tmp_path, cache, resume=False, workers=0), after(13))
+    kept = (tmp_path / "last.pt").read_bytes()
+    session = prepare(settings, tmp_path, cache, resume=True, workers=0)
+    with (
+        full_disk(100_000),
+        pytest.raises(CheckpointError, match=r"\.pt: cannot be written \(File too large\); free space"),
+    ):
+        learn(session, never)
+    assert (tmp_path / "last.pt").read_bytes() == kept
+    learn(prepare(settings, tmp_path, cache, resume=True, workers=0), never)
+    ours, theirs = (checkpoints.load(folder / "last.pt") for folder in (tmp_path, uninterrupted))
+    assert all(torch.equal(ours.weights[name], theirs.weights[name]) for name in theirs.weights)
 
 
 def test_resuming_what_is_complete_changes_nothing(

@@ -53,6 +53,7 @@ def faults(data: DataSet, files: Mapping[str, FileFacts]) -> list[Fault]:
         found += [Fault(video.name, text) for text in _of_tubes(video, data.labels)]
         if video.name in files:
             found += _of_file(video, files[video.name])
+            found += _beyond(video, files[video.name], data.labels)
     found += _of_shapes(videos)
     return [*found, *(note for video in videos for note in _of_looking(video, files.get(video.name, FileFacts())))]
 
@@ -177,6 +178,20 @@ def _of_file(video: VideoAnnotation, file: FileFacts) -> Iterator[Fault]:
     if file.size is not None and video.size is not None and file.size != video.size:
         annotated, real = ("x".join(map(str, size)) for size in (video.size, file.size))
         yield Fault(video.name, f"annotated at {annotated}, the file is {real}")
+
+
+def _beyond(video: VideoAnnotation, file: FileFacts, labels: Sequence[str]) -> Iterator[Fault]:
+    """The first tube with boxes after the last frame of the file, by more than annotation tools miscount."""
+    if file.unreadable or file.frames is None:
+        return
+    late = next((tube for tube in video.tubes if tube.end_frame > (file.frames or 0) + LONGER), None)
+    if late is not None:
+        where = f" ({late.origin})" if late.origin else ""
+        yield Fault(
+            video.name,
+            f"{labels[late.label]}{where} has boxes up to frame {late.end_frame}, and the file ends with frame "
+            f"{file.frames}; end the track there, or copy the whole video",
+        )
 
 
 def _of_looking(video: VideoAnnotation, file: FileFacts) -> Iterator[Fault]:

@@ -107,7 +107,9 @@ def pack(video: Path, packed: Path) -> None:
     try:
         write_atomically(packed, np.int64(len(jpegs)).tobytes() + offsets.tobytes() + b"".join(jpegs))
     except OSError as error:
-        raise FrameError(f"{packed}: cannot be written ({error.strerror}); choose another --cache") from error
+        raise FrameError(
+            f"{packed}: cannot be written ({error.strerror}); free space on the disk or choose another --cache"
+        ) from error
 
 
 def packed_path(name: str, video: Path, cache: Path) -> Path:

@@ -79,10 +79,10 @@ def _remedy(label: str, actions: Sequence[str]) -> str:
 
 
 def _file_name(name: str, path: Path, names: Sequence[str]) -> str:
-    """CVAT keeps the name of an uploaded file without its folder."""
+    """CVAT keeps the name of an uploaded file without its folder; one from a shared folder has those above it too."""
     if name in names:
         return name
-    same = [one for one in names if one.rpartition("/")[2] == name.rpartition("/")[2]]
+    same = [one for one in names if f"/{one}".endswith(f"/{name}") or f"/{name}".endswith(f"/{one}")]
     if len(same) > 1:
         raise AnnotationError(f"{path}: its video {name} may be {' or '.join(same)}; give these videos different names")
     if not same:

@@ -16,6 +16,7 @@ from convert.project.steps import EVALUATE
 from edge.engines import onnxruntime_engine
 from edge.packages import MissingPackageError
 from tests.support.made_project import ACTIONS, SCENES, add_video, begin_small, change, make_project
+from train.datasets.annotation_records import VideoAnnotation
 from train.evaluation import start_scores
 
 WORDS = ("--samples", "32", "--workers", "0", "--precision", "float32", "--device", "cpu", "--no-int8", "-q")
@@ -93,6 +94,13 @@ def test_one_scene_is_told_before_it_learns(tmp_path: Path, capsys: pytest.Captu
     assert main(["run", str(project), *WORDS]) == 1
     sentence = "leaves no video for validation: whole scenes are held out, and every action keeps one; film another"
     assert sentence in capsys.readouterr().err
+
+
+def test_start_scores_are_chosen_on_a_quiet_scene_even_where_there_is_one_alone() -> None:
+    busy, street, yard = VideoAnnotation("a", 9, ()), *(VideoAnnotation(name, 9, (), quiet=True) for name in "bc")
+    assert run._silent([busy, street], [yard]) == [yard]
+    assert run._silent([busy, street], [busy]) == [street]
+    assert run._silent([busy], [busy]) == []
 
 
 def test_weights_that_cannot_be_begun_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """A project folder as a data set, what its `actions.toml` may say, and the one sentence for whatever is wrong."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -117,11 +118,16 @@ def test_a_label_of_other_spelling_names_file_track_frame_and_cure(tmp_path: Pat
 
 
 def test_videos_that_are_not_there_or_there_twice(tmp_path: Path) -> None:
-    project(tmp_path, videos=("yard/one.mp4", "hall/one.mp4"))
-    with pytest.raises(AnnotationError, match=r"one.xml: its video door/one may be hall/one or yard/one; give these"):
+    project(tmp_path, videos=("yard/door/one.mp4", "hall/door/one.mp4", "hall/one.mp4"))
+    may_be = r"one.xml: its video door/one may be hall/door/one or yard/door/one; give these"
+    with pytest.raises(AnnotationError, match=may_be):
         loader.load(tmp_path)
-    (tmp_path / "videos" / "yard" / "one.avi").touch()
-    with pytest.raises(AnnotationError, match=r"yard/one.mp4: has the name of one.avi; rename one"):
+    shutil.rmtree(tmp_path / "videos" / "yard")
+    shutil.rmtree(tmp_path / "videos" / "hall" / "door")
+    with pytest.raises(AnnotationError, match=r"its video door/one is not in videos/"):  # that of the hall is another
+        loader.load(tmp_path)
+    (tmp_path / "videos" / "hall" / "one.avi").touch()
+    with pytest.raises(AnnotationError, match=r"hall/one.mp4: has the name of one.avi; rename one"):
         loader.load(tmp_path)
 
 

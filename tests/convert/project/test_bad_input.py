@@ -1,0 +1,122 @@
+"""What can be wrong with a project: each is one sentence that names file, track and frame where there are some, and
+the cure."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from convert.project.__main__ import main
+from tests.support.made_project import add_video, change, make_project
+
+FIRST_XML = "annotations/hall/Dunk_0.xml"
+
+
+def edit(name: str, *pairs: tuple[str, str]) -> Callable[[Path], None]:
+    """Replaces text of a file of the project, all over; with patterns."""
+
+    def change_file(project: Path) -> None:
+        path = project / name
+        text = path.read_text()
+        for old, new in pairs:
+            text, count = re.subn(old, new, text)
+            assert count, old
+        path.write_text(text)
+
+    return change_file
+
+
+def remove(*names: str) -> Callable[[Path], None]:
+    """Takes files or folders out of the project."""
+
+    def remove_them(project: Path) -> None:
+        for name in names:
+            path = project / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    return remove_them
+
+
+def one_scene(project: Path) -> None:
+    for label, action in enumerate(("Dunk", "Surf")):
+        add_video(project, f"hall/{action}_1", label, 50 + label)
+    for kind in ("videos", "annotations"):
+        for scene in ("yard", "beach"):
+            shutil.rmtree(project / kind / scene)
+    change(project, 'scenes = "auto"', 'scenes = "folder"')
+    change(project, 'quiet = ["street_*"]', "")
+    for number in range(2):
+        shutil.rmtree(project / "videos" / f"street_{number}")
+
+
+CASES: dict[str, tuple[Callable[[Path], None], str]] = {
+    "one scene only": (
+        one_scene,
+        "note: Dunk is in no scene that is held out, so nothing tells how well it is found; film another scene",
+    ),
+    "a class with one tube": (
+        remove("annotations/yard/Surf_0.xml", "annotations/beach/Surf_0.xml"),
+        "note: Surf has one tube in all: it cannot be learned and validated; annotate it in other scenes",
+    ),
+    "a label with other capitals": (
+        edit(FIRST_XML, (">Dunk<", ">dunk<")),
+        "hall/Dunk_0.xml: track 0 is 'dunk' from frame 3 on, which is no action of {project}/actions.toml; "
+        "name it 'Dunk' in CVAT, or add it there",
+    ),
+    "an action twice with other capitals": (
+        edit("actions.toml", (r'"Dunk", ', '"Dunk", "DUNK", ')),
+        "actions.toml: the actions 'Dunk' and 'DUNK' are one but for their spelling; keep one",
+    ),
+    "videos of which none is annotated": (
+        lambda project: [path.unlink() for path in project.glob("annotations/*/*.xml")] and None,
+        "{project}/annotations: holds no annotation of the 8 videos; export each task of CVAT there as CVAT for video",
+    ),
+    "annotations of a video that is not there": (
+        remove("videos/hall/Dunk_0.avi"),
+        "hall/Dunk_0.xml: its video hall/Dunk_0 is not in videos/; copy it there, or take this file away",
+    ),
+    "frames beyond the end": (
+        edit(
+            FIRST_XML,
+            (r'frame="10" keyframe="1" outside="1"', 'frame="40" keyframe="1" outside="1"'),
+            ("<size>30", "<size>60"),
+            ("<stop_frame>29", "<stop_frame>59"),
+        ),
+        "wrong: hall/Dunk_0: Dunk (Dunk_0.xml, track 0 from CVAT's frame 3) has boxes up to frame 40, and the file "
+        "ends with frame 30; end the track there, or copy the whole video",
+    ),
+    "boxes in frames that were not annotated": (
+        edit(FIRST_XML, (r'frame="9"', 'frame="35"'), (r'frame="10"', 'frame="36"')),
+        "hall/Dunk_0.xml: not CVAT for video 1.1 (a box of track 0 lies in frame 35, and only frames 0 to 29 were "
+        "annotated); export each task by itself",
+    ),
+    "boxes outside of the picture": (
+        edit(FIRST_XML, (r'xtl="[^"]*"', 'xtl="-40"')),
+        "wrong: hall/Dunk_0: Dunk in frames 4 to 10 (Dunk_0.xml, track 0 from CVAT's frame 3): a box that leaves the "
+        "frame in frame 4 and 6 more; draw it inside",
+    ),
+    "a later version of CVAT's format": (
+        edit(FIRST_XML, ("<version>1.1", "<version>2.0")),
+        "hall/Dunk_0.xml: not CVAT for video 1.1 (it is of version '2.0', and 1.1 is read); export each task by itself",
+    ),
+    "a file of which a part is missing": (
+        lambda project: (project / FIRST_XML).write_bytes((project / FIRST_XML).read_bytes()[:400]) and None,
+        "hall/Dunk_0.xml: not CVAT for video 1.1 (",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_it_is_said_before_anything_is_taught(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    project = make_project(tmp_path / "mine", clips=1)
+    spoil, sentence = CASES[case]
+    spoil(project)
+    before = {path: path.read_bytes() for path in project.glob("**/*") if path.is_file()}
+    status = main(["check", str(project), "-q"])
+    said = capsys.readouterr()
+    expected = sentence.format(project=project)
+    assert expected in said.out + said.err
+    assert status == (0 if expected.startswith("note: ") else 1)
+    assert {path: path.read_bytes() for path in project.glob("**/*") if path.is_file()} == before
