@@ -53,7 +53,8 @@ def convert_file(source: Path, output: Path) -> Manifest:
 def with_fp16_scales(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy whose scales FP16 can hold, in the opset that allows them so; weights are rounded anew to theirs.
 
-    A channel without weights has a scale so small that FP16 makes it zero, by which nothing can be divided.
+    A channel without weights, or a tensor that is nearly zero, has a scale so small that FP16 makes it zero, by which
+    nothing can be divided.
     """
     made = onnx.ModelProto()
     made.CopyFrom(model)
@@ -65,6 +66,10 @@ def with_fp16_scales(model: onnx.ModelProto) -> onnx.ModelProto:
     for node in made.graph.node:
         if node.op_type == "DequantizeLinear" and node.input[0] in constants:
             _round_weights(node, constants)
+        elif node.op_type in ("DequantizeLinear", "QuantizeLinear") and node.input[1] in constants:
+            scale = constants[node.input[1]]
+            held = np.maximum(numpy_helper.to_array(scale), np.float32(LEAST_FP16))
+            scale.CopyFrom(numpy_helper.from_array(held, scale.name))
     return made
 
 

@@ -13,8 +13,10 @@ from convert.watched_video import beside_of
 from edge.clip import CLIP, CLIP_MAP, NEWEST_MAP
 from edge.engines import onnxruntime_engine
 from edge.engines.onnx_parts import clip_part, detector_part
+from edge.engines.tensorrt_build_plan import ModelPart
 from edge.manifest import INPUT
 from tests.support.clip_model import write_clip_model
+from tests.support.real_builder import build_for_real
 from tests.support.small_clip_network import MANIFEST, write_small_clip_model
 from tests.support.spot_model import write_spot_video
 
@@ -73,6 +75,13 @@ def test_both_networks_are_converted_and_compared(
     told = capsys.readouterr().out
     assert " peaks: " in told
     assert "accuracy: not measured" in told
+
+
+@pytest.mark.parametrize("part", ["detector", "clip"])
+def test_nvidias_builder_takes_both_networks(part: ModelPart, folder: Path, tmp_path: Path) -> None:
+    videos = ["--calibrate", str(folder / "video.avi"), "--frames", "16"]
+    assert convert(["quantize", str(folder / "exact.onnx"), "-o", str(tmp_path / "int8.onnx"), *videos]) == 0
+    assert build_for_real(tmp_path / "int8.onnx", tmp_path, part=part).precision == "int8"
 
 
 def test_the_ranges_are_those_of_clips_of_the_video(folder: Path) -> None:

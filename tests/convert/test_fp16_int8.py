@@ -66,6 +66,16 @@ def test_scales_of_the_body_are_half_and_none_is_zero(mixed: Path) -> None:
         assert numpy_helper.to_array(stored[node.input[1]]).min() > 0
 
 
+def test_a_tensor_that_is_nearly_nothing_keeps_a_scale(int8: Path) -> None:
+    """As the activations of a network that has not been trained may be."""
+    model = onnx.load(int8)
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    pair = next(node for node in model.graph.node if node.op_type == "QuantizeLinear")
+    constants[pair.input[1]].CopyFrom(numpy_helper.from_array(np.array(1e-12, np.float32), pair.input[1]))
+    made = {tensor.name: tensor for tensor in fp16.with_fp16_scales(model).graph.initializer}
+    assert numpy_helper.to_array(made[pair.input[1]]).astype(np.float16) > 0
+
+
 def test_convolutions_compute_in_half_but_the_first_and_the_last(untrained: Path, mixed: Path) -> None:
     model = onnx.shape_inference.infer_shapes(onnx.load(mixed))
     types = {value.name: value.type.tensor_type.elem_type for value in model.graph.value_info}

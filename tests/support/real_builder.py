@@ -10,7 +10,7 @@ import pytest
 
 from edge.engines.engine_build import build
 from edge.engines.engine_record import EngineRecord
-from edge.engines.tensorrt_build_plan import BuildOptions
+from edge.engines.tensorrt_build_plan import BuildOptions, ModelPart
 
 REASON = "tensorrt-rtx-cu13 is not installed: pip install tensorrt-rtx-cu13"
 GPU = "SM86"  # its nearest to Orin's 8.7
@@ -21,7 +21,7 @@ def real_builder() -> Any:
     return pytest.importorskip("tensorrt_rtx", reason=REASON)
 
 
-def build_for_real(onnx: Path, folder: Path, max_batch: int = 2) -> EngineRecord:
-    """Build the ONNX into `folder`; raises EngineBuildError."""
-    options = BuildOptions(max_batch=max_batch, workspace_bytes=1 << 28, target=GPU)
+def build_for_real(onnx: Path, folder: Path, max_batch: int = 2, part: ModelPart = "detector") -> EngineRecord:
+    """Build the ONNX, or a part of it, into `folder`; raises EngineBuildError."""
+    options = BuildOptions(max_batch=max_batch, workspace_bytes=1 << 28, part=part, target=GPU)
     return build(real_builder(), onnx, folder / f"{onnx.stem}.engine", options)
