@@ -18,9 +18,9 @@ from edge.doctor import doctor
 from edge.history import search
 from edge.history.clip_writer import cut_from_video
 from edge.history.encoder import EncoderError
-from edge.history.event_listing import as_json, csv_text, points_json
-from edge.history.event_store import store_path
+from edge.history.event_listing import as_json, csv_text, no_clip, points_json
 from edge.history.search import EventFilter, FoundEvent
+from edge.history.store_files import store_path
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -100,16 +100,6 @@ def event_line(event: FoundEvent) -> str:
     return (
         f"{_when(event)}  {event.camera:16}  {event.action:16}  {event.score:.2f}  {length:>8}  {kept:12}  "
         f"{event.event_id}"
-    )
-
-
-def no_clip(event: FoundEvent) -> str:
-    """Why an event has no clip."""
-    if not event.ended:
-        return f"event {event.event_id} goes on: its clip is written some seconds after its end"
-    return (
-        f"event {event.event_id} has no clip: clips was off in [history], no encoder was at hand or the disk was full, "
-        "as the log said, or it had to make space for newer ones"
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from edge import files
 from edge.commands.events import EventsError, Extracts, configured_store, list_events, show_event, since
 from edge.commands.index import IndexOptions, find_videos, index, search_settings
-from edge.commands.mark_wrong import mark_wrong
+from edge.commands.judge_event import keep_judgement
 from edge.config.config_file import load
 from edge.doctor import doctor
 from edge.history import search
@@ -41,19 +41,23 @@ def add_events(parser: argparse.ArgumentParser) -> None:
     forms.add_argument("--csv", dest="form", action="store_const", const="csv", help="comma-separated values")
     parser.add_argument("--clip", type=Path, metavar="OUT.mp4", help="with ID: copy its clip there")
     parser.add_argument("--picture", type=Path, metavar="OUT.jpg", help="with ID: copy its best picture there")
-    wrong = "with ID: it is wrong; copy its clip among those of [teaching], for korsal-train fetch"
-    parser.add_argument("--wrong", action="store_true", help=wrong)
+    said = parser.add_mutually_exclusive_group()
+    wrong = "with ID: it is wrong; keep that, and its clip among those of [teaching], for korsal-train fetch"
+    said.add_argument("--wrong", dest="verdict", action="store_const", const="wrong", help=wrong)
+    said.add_argument("--right", dest="verdict", action="store_const", const="right", help="likewise: it is right")
+    said.add_argument("--relabel", metavar="ACTION", help="likewise: it was this action")
     parser.set_defaults(parser=parser)
 
 
 def events(options: argparse.Namespace) -> int:
     """Run `korsal-edge events`."""
     extracts = Extracts(options.clip, options.picture)
-    if options.id is None and (extracts != Extracts() or options.wrong):
-        options.parser.error("--clip, --picture and --wrong are of one event: name it by its ID")
+    verdict = options.verdict if options.relabel is None else "relabelled"
+    if options.id is None and (extracts != Extracts() or verdict):
+        options.parser.error("--clip, --picture, --right, --wrong and --relabel are of one event: name it by its ID")
     store = _store(options)
-    if options.wrong:
-        return mark_wrong(store, options.id)
+    if verdict:
+        return keep_judgement(store, options.id, verdict, options.relabel or "")
     if options.id is not None:
         return show_event(store, options.id, options.form, extracts)
     wanted = EventFilter(options.action, options.camera, options.since, options.min_score)

@@ -14,13 +14,13 @@ from edge.event_settings import ActionSettings, EventSettings
 from edge.events import ActionKey, EventState
 from edge.history import second_linker
 from edge.history.second_linker import Linked, OpenEvent, SecondLinking
+from edge.history.teaching_folder import PREFIX
 from edge.sources import Frame
 from edge.tracked_action import TrackedAction
 from edge.tubes import TubeBox
 
 LOWEST, HIGHEST = 0.8, 1.25  # times the start score: between these a highest score leaves doubt
 PAUSE_SECONDS = 60.0  # between two doubts of one camera: more of the same teaches little
-PREFIX = "doubt-"  # of the names of such moments, unlike ids of events
 SECOND = "b"  # ends the name of one that the second linker alone has found, whose tubes have numbers of their own
 
 Reason = Literal["score", "short", "linkers"]

@@ -10,14 +10,15 @@ from edge.history.tube_points import TubePoint
 
 CSV_COLUMNS = (
     *("event_id", "camera", "action", "top_score", "started", "ended", "duration", "zones", "reason_ended"),
-    *("video", "picture", "clip"),
+    *("video", "picture", "clip", "verdict", "right_action"),
 )
 
 
 def as_json(event: FoundEvent) -> dict[str, Any]:
-    """The event's last message, and where its picture and clip are."""
+    """The event's last message, where its picture and clip are, and what somebody has said of it."""
     files_of = {"video": event.video, "picture": event.picture, "clip": event.clip}
-    return {**event.payload, **{key: None if path is None else str(path) for key, path in files_of.items()}}
+    said = {"verdict": event.verdict or None, "right_action": event.right_action or None}
+    return {**event.payload, **{key: None if path is None else str(path) for key, path in files_of.items()}, **said}
 
 
 def points_json(points: Iterable[TubePoint]) -> list[list[Any]]:
@@ -37,3 +38,13 @@ def csv_text(events: Iterable[Mapping[str, Any]], header: bool = True) -> str:
     for event in events:
         writer.writerow({**event, "zones": " ".join(event.get("zones") or ())})
     return text.getvalue()
+
+
+def no_clip(event: FoundEvent) -> str:
+    """Why an event has no clip."""
+    if not event.ended:
+        return f"event {event.event_id} goes on: its clip is written some seconds after its end"
+    return (
+        f"event {event.event_id} has no clip: clips was off in [history], no encoder was at hand or the disk was full, "
+        "as the log said, or it had to make space for newer ones"
+    )

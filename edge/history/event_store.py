@@ -1,7 +1,6 @@
 """Events kept in SQLite, their pictures and clips in files beside it: written, bounded, and found again. Shell."""
 
 import json
-import shutil
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,13 +13,12 @@ from edge import files
 from edge.broker.outbox_recovery import move_aside
 from edge.broker.payload import interrupted
 from edge.history import store_tables, tube_points
+from edge.history.store_files import CLIP, PICTURE, check_space, media_folder
 from edge.history.store_tables import UNREADABLE
 from edge.history.tube_points import TubePoint
 from edge.sensors import clock
 
-RESERVED_BYTES = 256 * 1024 * 1024  # left free on the disk: the outbox needs it more
 ORPHAN_SECONDS = 3600.0  # since a file was written that no event names; a younger one may be about to be named
-PICTURE, CLIP = ".jpg", ".mp4"
 INSERT = (
     "INSERT INTO events (event_id, camera, action, score, kept, told, ended, video, payload, data_bytes) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO UPDATE SET score = excluded.score, "
@@ -189,6 +187,7 @@ class EventStore:
                     "DELETE FROM tubes WHERE number = (SELECT number FROM events WHERE event_id = ?)", row
                 )
                 self._database.execute("DELETE FROM events WHERE event_id = ?", row)
+                self._database.execute("DELETE FROM judgements WHERE event_id = ?", row)
 
     def _forget_media(self, event_ids: Sequence[str]) -> None:
         for event_id in event_ids:
@@ -208,23 +207,6 @@ def _until(oldest: Sequence[tuple[str, int]], size: int) -> list[tuple[str, int]
             break
         chosen.append(one)
     return chosen
-
-
-def media_folder(path: Path) -> Path:
-    """The folder of pictures and clips that belongs to a store's file."""
-    return path.with_suffix("")
-
-
-def store_path(directory: Path, device: str) -> Path:
-    """The store of a device, beside its outbox."""
-    return directory / f"{device}.history.sqlite"
-
-
-def check_space(folder: Path, size: int) -> None:
-    """OSError where so many bytes more would leave too little of the disk for what matters more."""
-    free = shutil.disk_usage(folder).free
-    if free - size < RESERVED_BYTES:
-        raise OSError(f"only {free >> 20} MiB are free on its disk")
 
 
 def write_steps(database: sqlite3.Connection, steps: Iterable[KeptStep]) -> None:

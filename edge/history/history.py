@@ -15,10 +15,12 @@ from edge.history.camera_records import CameraRecords
 from edge.history.clip_recorder import ClipRecorder, ClipRecording
 from edge.history.clip_ring import ClipLengths, FinishedClip
 from edge.history.doubts import DoubtState, Watched
-from edge.history.event_store import KeptStep, StoreLimits, store_path
+from edge.history.event_store import KeptStep, StoreLimits
 from edge.history.history_queue import KeptClip
 from edge.history.recorder import PublishPicture, Recorder, RecorderSettings
-from edge.history.teaching_clips import TeachingClips, TeachingLimits, teaching_folder
+from edge.history.store_files import store_path
+from edge.history.teaching_clips import TeachingClips, TeachingLimits
+from edge.history.teaching_folder import teaching_folder
 from edge.sources import Frame
 from edge.threads import ThreadError
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from edge import threads
 from edge.broker.message import clock_jump
-from edge.history.event_store import CLIP, PICTURE, EventStore, KeptStep, StoreLimits, StoreUsage, trusted_now
+from edge.history.event_store import EventStore, KeptStep, StoreLimits, StoreUsage, trusted_now
 from edge.history.history_queue import HistoryQueue, KeptClip, KeptItem, KeptPicture, KeptPoints
+from edge.history.store_files import CLIP, PICTURE
 from edge.history.store_tables import UNREADABLE, StoreError
 from edge.history.unfinished import UnfinishedEvents
 from edge.sensors import clock

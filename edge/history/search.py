@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edge.history import store_tables, tube_points
-from edge.history.event_store import CLIP, PICTURE, media_folder
+from edge.history.store_files import CLIP, PICTURE, media_folder
 from edge.history.store_tables import UNREADABLE, StoreError
 from edge.history.tube_points import TubePoint
 
 SHORTEST_ID = 4  # characters of an event's id by which it may be named
-COLUMNS = "event_id, camera, action, score, told, ended, video, payload, picture_bytes, clip_bytes, clip_start, number"
+COLUMNS = (
+    "event_id, camera, action, score, told, ended, video, payload, picture_bytes, clip_bytes, clip_start, number, "
+    "coalesce(verdict, ''), coalesce(right_action, '')"
+)
 FoundT = TypeVar("FoundT")
 
 
@@ -23,6 +26,7 @@ class EventFilter:
     """Which events are wanted; None and "" leave nothing out.
 
     `since`: unix time, s, of an event's last step; `before`: older than the event of this number; `newest`: so many.
+    `live`: in front of a camera, in no video.
     """
 
     action: str | None = None
@@ -33,6 +37,7 @@ class EventFilter:
     videos: tuple[str, ...] | None = None
     before: int | None = None
     newest: int | None = None
+    live: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,8 @@ class FoundEvent:
     """An event of the store. `payload`: its last step, as published; `video`: the file it was found in, None: live.
 
     `score`: its best; `told`: unix time of its last step, s; `picture`, `clip`: files, None where there is none.
-    `clip_start`: seconds from the event's start; `number`: rises from one event to the next.
+    `clip_start`: seconds from the event's start; `number`: rises from one event to the next. `verdict`: what somebody
+    has said of it (`judgements.Verdict`), "" for nothing; `right_action`: which action it was then, "" for none.
     """
 
     event_id: str
@@ -55,6 +61,8 @@ class FoundEvent:
     clip: Path | None
     clip_start: float
     number: int = 0
+    verdict: str = ""
+    right_action: str = ""
 
 
 def find(path: Path, wanted: EventFilter) -> list[FoundEvent]:
@@ -68,6 +76,8 @@ def find(path: Path, wanted: EventFilter) -> list[FoundEvent]:
     if wanted.since is not None:
         conditions.append("(told >= ? OR NOT ended)")
         values.append(wanted.since)
+    if wanted.live:
+        conditions.append("video IS NULL")
     if wanted.videos is not None:
         conditions.append(f"video IN ({', '.join('?' * len(wanted.videos))})")
         values += wanted.videos
@@ -75,7 +85,10 @@ def find(path: Path, wanted: EventFilter) -> list[FoundEvent]:
         conditions.append("number < ?")
         values.append(wanted.before)
     values.append(-1 if wanted.newest is None else wanted.newest)  # -1: all
-    query = f"SELECT {COLUMNS} FROM events WHERE {' AND '.join(conditions)} ORDER BY number DESC LIMIT ?"
+    query = (
+        f"SELECT {COLUMNS} FROM events LEFT JOIN judgements USING (event_id) WHERE {' AND '.join(conditions)} "
+        "ORDER BY number DESC LIMIT ?"
+    )
     rows = _read(path, lambda database: database.execute(query, values).fetchall())
     return [found for row in reversed(rows) if (found := _found(media_folder(path), row)) is not None]
 
@@ -117,7 +130,7 @@ def _read(path: Path, query: Callable[[sqlite3.Connection], FoundT]) -> FoundT:
 
 
 def _found(folder: Path, row: tuple[Any, ...]) -> FoundEvent | None:
-    event_id, camera, action, score, told, ended, video, text, picture, clip, clip_start, number = row
+    event_id, camera, action, score, told, ended, video, text, picture, clip, clip_start, number, *said = row
     try:
         payload = json.loads(text)
     except (ValueError, RecursionError):
@@ -138,4 +151,5 @@ def _found(folder: Path, row: tuple[Any, ...]) -> FoundEvent | None:
         clip_file if clip and clip_file.is_file() else None,
         clip_start or 0.0,
         number,
+        *said,
     )

@@ -12,8 +12,13 @@ from urllib.parse import quote
 from edge.broker.outbox_tables import UNREADABLE as UNREADABLE
 from edge.broker.outbox_tables import is_refusal as is_refusal
 
-VERSION = 1  # of the tables, in the file's user_version
+VERSION = 2  # of the tables, in the file's user_version; 1 had no judgements
 LOCK_SECONDS = 5.0  # how long another process may hold the file
+# What somebody has said of an event (`edge.history.judgements`); `right_action`: "" for none.
+JUDGEMENTS = (
+    "TABLE judgements (event_id TEXT PRIMARY KEY, verdict TEXT NOT NULL, right_action TEXT NOT NULL, "
+    "judged REAL NOT NULL)"
+)
 TABLES = (
     # `kept`: when the event's first step was stored, `told`: its last; `video`: the file that it was found in, NULL for
     # a camera's; `payload`: the last step, as in docs/event.schema.json; sizes in bytes, 0 where there is none;
@@ -27,6 +32,7 @@ TABLES = (
     # How far a video has been looked through, and with what (`edge.history.indexed_videos`).
     "CREATE TABLE videos (path TEXT PRIMARY KEY, identity TEXT NOT NULL, found_with TEXT NOT NULL, "
     "frames INTEGER NOT NULL, done INTEGER NOT NULL)",
+    f"CREATE {JUDGEMENTS}",
     "CREATE INDEX by_told ON events (told)",
     "CREATE INDEX by_video ON events (video)",
     "CREATE INDEX by_size ON events (data_bytes, picture_bytes, clip_bytes)",  # so that sums read nothing else
@@ -38,8 +44,8 @@ class StoreError(Exception):
     """An event store that cannot be used; the message names it and the remedy."""
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """The file, made where there is none, readable by this user alone.
+def connect(path: Path, look_through: bool = True) -> sqlite3.Connection:
+    """The file, made where there is none, readable by this user alone. `look_through`: check that it is not damaged.
 
     Raises StoreError for another version, UNREADABLE and OSError for a damaged file and a refusing disk.
     """
@@ -51,10 +57,10 @@ def connect(path: Path) -> sqlite3.Connection:
         check_version(database, path)
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
-        verdict = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+        verdict = database.execute("PRAGMA quick_check(1)").fetchone()[0] if look_through else "ok"
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
-        if not database.execute("PRAGMA user_version").fetchone()[0]:
+        if database.execute("PRAGMA user_version").fetchone()[0] < VERSION:
             _create(database)
     except (*UNREADABLE, StoreError):
         database.close()
@@ -82,6 +88,8 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     except UNREADABLE as error:
         raise unreadable(path, error) from error
     if begun:
+        if begun < VERSION:
+            database.execute(f"CREATE TEMP {JUDGEMENTS}")  # the file stays as it is
         return database
     database.close()
     return _empty()  # its tables are about to be made
@@ -115,10 +123,12 @@ def _empty() -> sqlite3.Connection:
 
 
 def _create(database: sqlite3.Connection) -> None:
+    """Make the tables, or those that an older version lacks."""
     with database:
         database.execute("BEGIN IMMEDIATE")
-        if database.execute("PRAGMA user_version").fetchone()[0]:
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        if version == VERSION:
             return  # another process was quicker
-        for text in TABLES:
+        for text in (f"CREATE {JUDGEMENTS}",) if version else TABLES:
             database.execute(text)
         database.execute(f"PRAGMA user_version = {VERSION}")

@@ -1,21 +1,19 @@
 """The folder of clips of doubtful moments, to teach a model with: bounded, for this user alone. Shell."""
 
-import json
 import logging
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge import files
 from edge.history import doubts
 from edge.history.clip_ring import FinishedClip
 from edge.history.doubts import Doubt
-from edge.history.event_store import CLIP, check_space
+from edge.history.store_files import CLIP
+from edge.history.teaching_folder import FACTS, write
 
 log = logging.getLogger(__name__)
 
-FACTS = ".json"  # beside each clip
 MOST_WAITING = 100  # doubts whose clips have not come
 
 
@@ -69,22 +67,3 @@ class TeachingClips:
             if place and (place >= self._limits.clips or total > self._limits.size):
                 path.unlink(missing_ok=True)
                 path.with_suffix(FACTS).unlink(missing_ok=True)
-
-
-def write(folder: Path, name: str, facts: Mapping[str, object], clip: bytes) -> Path:
-    """A clip with what is known of it, for this user alone; returns its path. Raises OSError."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    check_space(folder, len(clip))
-    path = folder / f"{name}{CLIP}"
-    for target, content in (
-        (path.with_suffix(FACTS), json.dumps(facts, ensure_ascii=False).encode()),
-        (path, clip),
-    ):
-        files.write_atomically(target, content)
-        target.chmod(0o600)
-    return path
-
-
-def teaching_folder(directory: Path, device: str) -> Path:
-    """Where a device keeps them, beside its outbox."""
-    return directory / f"{device}.teaching"

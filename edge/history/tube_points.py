@@ -1,14 +1,11 @@
 """The tube of an event as the store keeps it: box and score of every frame, packed. Pure."""
 
+import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 MAX_POINTS = 50_000  # of one event: half an hour at 25 a second; from then on one a second is kept
-POINT = np.dtype(
-    [("seconds", "<f4"), ("frame_index", "<u4"), ("box", "<f4", (4,)), ("score", "<f4"), ("observed", "u1")]
-)
+POINT = struct.Struct("<fI4ffB")  # seconds, frame_index, box, score, observed
 
 
 class TubePoint(NamedTuple):
@@ -25,16 +22,18 @@ class TubePoint(NamedTuple):
 
 
 def packed(points: Sequence[TubePoint]) -> bytes:
-    """Points as bytes, POINT.itemsize each."""
-    return np.array([tuple(point) for point in points], POINT).tobytes()
+    """Points as bytes, POINT.size each."""
+    return b"".join(
+        POINT.pack(point.seconds, point.frame_index, *point.box, point.score, point.observed) for point in points
+    )
 
 
 def unpacked(content: bytes) -> tuple[TubePoint, ...]:
     """The points that `packed` has packed; what follows the last whole one is left out."""
-    whole = np.frombuffer(content, POINT, len(content) // POINT.itemsize)
+    whole = memoryview(content)[: len(content) // POINT.size * POINT.size]
     return tuple(
-        TubePoint(float(seconds), int(index), tuple(float(side) for side in box), float(score), bool(observed))
-        for seconds, index, box, score, observed in whole
+        TubePoint(seconds, index, (x1, y1, x2, y2), score, bool(observed))
+        for seconds, index, x1, y1, x2, y2, score, observed in POINT.iter_unpack(whole)
     )
 
 

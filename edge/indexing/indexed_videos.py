@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge import files
-from edge.history.event_store import PICTURE, EventStore, KeptStep, add_packed, check_space, name_media, write_steps
+from edge.history.event_store import EventStore, KeptStep, add_packed, name_media, write_steps
+from edge.history.store_files import PICTURE, check_space
 from edge.indexing.video_parts import IndexedEvent, VideoPart
 
 PROGRESS = "SELECT frames, done FROM videos WHERE path = ? AND identity = ? AND found_with = ?"

@@ -10,7 +10,7 @@ from edge.config import edit as config_edit
 from edge.config.config_file import state_directory
 from edge.config.error_messages import suggestion
 from edge.history import teaching_pieces
-from edge.history.teaching_clips import teaching_folder
+from edge.history.teaching_folder import teaching_folder
 from edge.service.camera_sessions import CameraSessions
 from edge.service.camera_switches import CameraSwitches
 from edge.service.health import Health

@@ -10,13 +10,15 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from edge.history import search
+from edge.history import judgements, search
 from edge.history.event_listing import as_json, csv_text, points_json
+from edge.history.judgements import JudgementError
 from edge.history.search import EventFilter, FoundEvent
 from edge.history.store_tables import StoreError
 
 PAGE = 60  # events at once
 EXPORTED_AT_ONCE = 500
+ON_TIMELINE = 1000  # events at most
 ID = r"{event_id:[0-9A-Za-z-]{4,64}}"
 AnswerT = TypeVar("AnswerT")
 
@@ -32,7 +34,9 @@ class EventRequests:
         return [
             web.get("/api/events", self._list),
             web.get("/api/event-names", self._names),
+            web.get("/api/timeline", self._timeline),
             web.get(f"/api/events/{ID}", self._one),
+            web.post(f"/api/events/{ID}/judgement", self._judge),
             web.get(f"/events/{ID}/picture", self._picture),
             web.get(f"/events/{ID}/clip", self._clip),
             web.get("/export/events.json", self._export_json),
@@ -53,6 +57,38 @@ class EventRequests:
         event = await self._found(request)
         points = points_json(await _ask(search.tube, self._store, event))
         return web.json_response({**page_json(event), "points": points})
+
+    async def _timeline(self, request: web.Request) -> web.Response:
+        """When what was in front of cameras: the newest that fit; events in video files have no time of day."""
+        found = await _ask(search.find, self._store, replace(_wanted(request), newest=ON_TIMELINE, live=True))
+        shown = [
+            {
+                "event_id": one.event_id,
+                "camera": one.camera,
+                "action": one.action,
+                "score": one.score,
+                "started": one.payload["started"],
+                "duration": one.payload["duration"],
+                "verdict": one.verdict or None,
+            }
+            for one in found
+        ]
+        return web.json_response({"events": shown, "all": len(found) < ON_TIMELINE})
+
+    async def _judge(self, request: web.Request) -> web.Response:
+        """Keep what somebody says of an event; the answer says whether its clip is among those to teach with."""
+        try:
+            said = json.loads(await request.text())
+        except web.HTTPRequestEntityTooLarge:
+            said = None
+        except (ValueError, RecursionError, LookupError):  # LookupError: an unknown charset
+            said = None
+        if not isinstance(said, dict):
+            text = json.dumps({"problem": "give a judgement as JSON: its verdict, and the action that it was"})
+            raise web.HTTPBadRequest(text=text, content_type="application/json")
+        verdict, action = str(said.get("verdict")), str(said.get("action") or "")
+        kept = await _ask(judgements.judge, self._store, request.match_info["event_id"], verdict, action)
+        return web.json_response({"clip": kept.clip is not None, "without": kept.without})
 
     async def _picture(self, request: web.Request) -> web.StreamResponse:
         event = await self._found(request)
@@ -102,9 +138,10 @@ async def _ask(question: Callable[..., AnswerT], *arguments: object) -> AnswerT:
     """Ask the store in a thread; what it cannot answer becomes a response with its sentence."""
     try:
         return await asyncio.to_thread(partial(question, *arguments))
-    except StoreError as error:
+    except (StoreError, JudgementError) as error:
         text = json.dumps({"problem": str(error)})
-        raise web.HTTPNotFound(text=text, content_type="application/json") from error
+        kind = web.HTTPNotFound if isinstance(error, StoreError) else web.HTTPBadRequest
+        raise kind(text=text, content_type="application/json") from error
 
 
 def _wanted(request: web.Request) -> EventFilter:

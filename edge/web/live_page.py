@@ -10,7 +10,7 @@ from edge import __version__, packages
 from edge.config.config_file import state_directory
 from edge.config.schema import Config
 from edge.events import EventState
-from edge.history.event_store import store_path
+from edge.history.store_files import store_path
 from edge.manifest import Manifest
 from edge.packages import MissingPackageError
 from edge.pipeline import StepResult

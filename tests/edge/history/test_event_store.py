@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from edge.history import event_store, search, store_tables
-from edge.history.event_store import CLIP, PICTURE, EventStore, KeptStep, StoreLimits
+from edge.history import event_store, judgements, search, store_files, store_tables
+from edge.history.event_store import EventStore, KeptStep, StoreLimits
 from edge.history.search import EventFilter
+from edge.history.store_files import CLIP, PICTURE
 from edge.history.store_tables import StoreError
 from edge.history.tube_points import TubePoint
 from tests.support.other_user import as_nobody, everybodys_folder
@@ -113,7 +114,7 @@ def test_what_came_before_the_clock_was_set_is_not_too_old_once_it_is(store: Eve
 
 
 def test_clips_go_before_events_where_bytes_are_too_many(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_store, "RESERVED_BYTES", 0)
+    monkeypatch.setattr(store_files, "RESERVED_BYTES", 0)
     for number in range(3):
         store.write([step(f"aaaa{number}")], {f"aaaa{number}": [point(0.0)] * 10})
         assert store.write_media(f"aaaa{number}", CLIP, b"c" * 1000, -1.0)
@@ -131,7 +132,7 @@ def test_clips_go_before_events_where_bytes_are_too_many(store: EventStore, monk
 def test_pictures_are_for_this_user_alone_and_of_known_events(
     store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_store, "RESERVED_BYTES", 0)
+    monkeypatch.setattr(store_files, "RESERVED_BYTES", 0)
     store.write([step("aaaa1")], {})
     assert store.write_media("aaaa1", PICTURE, b"jpeg")
     assert not store.write_media("gone", PICTURE, b"jpeg")
@@ -140,7 +141,7 @@ def test_pictures_are_for_this_user_alone_and_of_known_events(
 
 
 def test_a_nearly_full_disk_takes_no_clip(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_store, "RESERVED_BYTES", 1 << 62)
+    monkeypatch.setattr(store_files, "RESERVED_BYTES", 1 << 62)
     store.write([step("aaaa1")], {})
     with pytest.raises(OSError, match="are free on its disk"):
         store.write_media("aaaa1", CLIP, b"mp4")
@@ -166,7 +167,7 @@ def test_what_a_power_cut_leaves_is_ended_and_removed(store: EventStore, tmp_pat
 
 
 def test_a_clip_whose_file_is_gone_is_no_clip(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_store, "RESERVED_BYTES", 0)
+    monkeypatch.setattr(store_files, "RESERVED_BYTES", 0)
     store.write([step("aaaa1")], {})
     store.write_media("aaaa1", CLIP, b"mp4", -2.0)
     assert search.find_one(store.path, "aaaa1").clip_start == -2.0
@@ -188,7 +189,7 @@ def test_sums_over_many_events_read_the_index_alone(store: EventStore) -> None:
 
 
 def test_a_newer_store_and_a_foreign_file_stay_as_they_are(tmp_path: Path) -> None:
-    for name, version, words in (("newer", store_tables.VERSION + 1, "is of version 2"), ("foreign", 0, "no event st")):
+    for name, version, words in (("newer", store_tables.VERSION + 1, "is of version 3"), ("foreign", 0, "no event st")):
         path = tmp_path / f"{name}.sqlite"
         with sqlite3.connect(path) as database:
             database.execute("CREATE TABLE mine (x)")
@@ -232,3 +233,26 @@ def test_somebody_else_is_told_who_may_read_it() -> None:
             EventStore(folder / "roof.history.sqlite").close()
             with as_nobody(), pytest.raises(StoreError, match="sudo -u korsal-edge"):
                 search.find(folder / "roof.history.sqlite", EventFilter())
+
+
+def test_a_store_of_version_1_is_read_as_it_is_and_then_grows(tmp_path: Path) -> None:
+    path = tmp_path / "roof.history.sqlite"
+    store = EventStore(path)
+    store.write([step("aaaa1")], {})
+    store.close()
+    with sqlite3.connect(path) as database:
+        database.execute("DROP TABLE judgements")
+        database.execute("PRAGMA user_version = 1")
+    database.close()
+    (found,) = search.find(path, EventFilter())
+    assert (found.event_id, found.verdict) == ("aaaa1", "")
+    with sqlite3.connect(path) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (1,)
+    database.close()
+    judgements.judge(path, "aaaa1", "right")
+    (found,) = search.find(path, EventFilter())
+    assert (found.verdict, found.right_action) == ("right", "Run")
+    reopened = EventStore(path)
+    reopened.prune(StoreLimits(1e9, 1 << 40, 0), None)
+    assert reopened.database.execute("SELECT count(*) FROM judgements").fetchone() == (0,)
+    reopened.close()

@@ -121,7 +121,7 @@ def test_a_newer_store_is_left_alone_and_told(settings: RecorderSettings, caplog
 def test_pictures_and_clips_are_refused_by_themselves(
     settings: RecorderSettings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.history.event_store.RESERVED_BYTES", 1 << 62)
+    monkeypatch.setattr("edge.history.store_files.RESERVED_BYTES", 1 << 62)
     recorder = Recorder(settings)
     for number in range(3):
         for item in (step(f"aaaa{number}", "new"), picture(f"aaaa{number}", 9), step(f"aaaa{number}", "end")):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.history import teaching_clips
+from edge.history import teaching_clips, teaching_folder
 from edge.history.clip_ring import FinishedClip
 from edge.history.doubts import Doubt
 from edge.history.teaching_clips import TeachingClips, TeachingLimits
@@ -72,7 +72,7 @@ def test_a_full_disk_is_said_once(
         raise OSError("only 12 MiB are free on its disk")
 
     with monkeypatch.context() as full:
-        full.setattr(teaching_clips, "check_space", refuse)
+        full.setattr(teaching_folder, "check_space", refuse)
         for name in ("doubt-1", "doubt-2"):
             clips.expect([doubt(name)])
             clips.keep(FinishedClip(name, b"clip", 0.0))

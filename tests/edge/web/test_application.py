@@ -9,7 +9,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from edge.history.event_store import PICTURE, EventStore, KeptStep, media_folder
+from edge.history.event_store import EventStore, KeptStep
+from edge.history.store_files import PICTURE, media_folder
 from edge.history.tube_points import TubePoint
 from edge.web import passwords
 from edge.web.messages import Unpacker
