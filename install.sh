@@ -21,7 +21,7 @@ SYSTEMD=/run/systemd/system # present where systemd is running
 SCRATCH_ROOT=/run/korsal-edge-install # root's scratch folder; the next run removes what a killed one leaves there
 COMMANDS=(korsal-edge korsal-convert korsal-evaluate) # not korsal-train: it needs PyTorch, which a device has not
 NEEDED_MIB=1500
-TEST_TOOLS=(mosquitto:mosquitto)                                            # program:package
+TEST_TOOLS=(mosquitto:mosquitto chromium:chromium)                          # program:package
 ROOTS_TEST_TOOLS=(debootstrap:debootstrap systemd-nspawn:systemd-container) # for the test that installs the service
 
 DRY_RUN=0

@@ -6,8 +6,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from edge.config.config_file import load
 from edge.history.encoders import available
 from edge.web import passwords
+from tests.support import page_visit
 from tests.support.chromium import PROGRAM, Tab, chromium
 from tests.support.fake_http_camera import FakeHttpCamera
 from tests.support.ports import free_port
@@ -59,46 +61,75 @@ def test_in_a_browser_one_logs_in_sees_boxes_and_plays_a_clip(
         camera.bright = False  # that event ends, and gets a clip
         wait_for(witness.ends, "the end of an event")
         camera.bright = True
-        asyncio.run(visit(address, tmp_path / "profile"))
+        asyncio.run(visit(address, tmp_path / "profile", fresh.config))
         fresh.stop()
     witness.nothing_is_missing()
 
 
-async def visit(address: str, profile: Path) -> None:
+async def visit(address: str, profile: Path, file: Path) -> None:
     async with chromium(profile) as tab:
         await tab.open(address)
-        await log_in(tab, "wrong password")
+        assert await page_visit.serious_faults(tab) == []
+        await page_visit.log_in(tab, "wrong password")
         await tab.until("document.querySelector('[role=alert]')?.textContent.includes('not the password')")
         tab.complaints.clear()  # of the 401
-        await log_in(tab, PASSWORD)
-        await tab.until("document.querySelector('canvas')?.dataset.drawn > 3")
-        await tab.until("document.querySelector('canvas').dataset.people > 0")
-        assert await tab.value("document.querySelector('canvas').width") == 64
-        await tab.until("document.querySelector('.seen').textContent.includes('Shine')")
-        await tab.until("document.querySelector('#broker').textContent === 'broker connected'")
-        await tab.value("location.hash = '#health'")
-        await tab.until("document.querySelector('#health').textContent.includes('is connected, with MQTT 5.')")
-        await tab.value("location.hash = '#events'")
-        await find_a_clip(tab)
-        await tab.until("document.querySelector('#event video').readyState >= 2")
-        await tab.until("document.querySelector('#event video').play().then(() => true)")
-        await tab.until("document.querySelector('#event video').currentTime > 0")
-        assert await tab.value("document.querySelector('#event video').error") is None
-        assert "scores in" in await tab.value("document.querySelector('#event-plot').getAttribute('aria-label')")
-        await tab.value("document.querySelector('#logout').click()")
+        await page_visit.log_in(tab, PASSWORD)
+        await look_on(tab)
+        await tune(tab, file)
+        await play_a_clip(tab)
+        shifts = await page_visit.layout_shifts(tab)
+        assert sum(value for value, _ in shifts) < 0.1, shifts
+        await page_visit.click(tab, "#logout")
         await tab.until("location.pathname === '/login'")
         assert tab.complaints == []
 
 
-async def log_in(tab: Tab, password: str) -> None:
-    await tab.until("document.querySelector('#password') !== null")
-    await tab.value(f"document.querySelector('#password').value = {password!r}")
-    await tab.value("document.querySelector('form').requestSubmit()")
+async def look_on(tab: Tab) -> None:
+    await tab.until("document.querySelector('canvas')?.dataset.drawn > 3")
+    await tab.until("document.querySelector('canvas').dataset.people > 0")
+    assert await tab.value("document.querySelector('canvas').width") == 64
+    await tab.until("document.querySelector('.seen').textContent.includes('Shine')")
+    await tab.until("document.querySelector('#broker').textContent === 'broker connected'")
+    assert await page_visit.serious_faults(tab) == []
+    await page_visit.show(tab, "health")
+    await tab.until("document.querySelector('#health').textContent.includes('is connected, with MQTT 5.')")
+    assert await page_visit.serious_faults(tab) == []
 
 
-async def find_a_clip(tab: Tab) -> None:
-    """Open the oldest event, and again until its clip is there."""
-    oldest, dialog = "document.querySelector('#events li:last-child button')", "document.querySelector('#event')"
-    await tab.until(f"{oldest} !== null")
-    again = f"({dialog}.close(), {oldest}.click(), new Promise(done => setTimeout(done, 300)))"
-    await tab.until(f"{again}.then(() => {dialog}.querySelector('video') !== null)")
+async def tune(tab: Tab, file: Path) -> None:
+    """Move a slider, apply it, draw a zone with the keyboard, save both."""
+    await page_visit.show(tab, "tune")
+    await tab.until("document.querySelector('[data-action=Shine]')?.dataset.events > 0")
+    await tab.until("document.querySelector('#tune-picture canvas').dataset.drawn > 1")
+    before = file.read_text()
+    await page_visit.slide(tab, "Shine", "start_score", 0.99)
+    await page_visit.click(tab, "#tune-apply")
+    await tab.until("document.querySelector('#tune-words').textContent.startsWith('In force now. Not saved')")
+    assert file.read_text() == before
+    await page_visit.slide(tab, "Shine", "start_score", 0.45)
+    await page_visit.draw_zone(tab, "yard")
+    assert await page_visit.serious_faults(tab) == []
+    await page_visit.click(tab, "#tune-save")
+    await tab.until("document.querySelector('#tune-words').textContent.startsWith('Saved in config.toml')")
+    assert set(before.splitlines()) <= set(file.read_text().splitlines())  # nothing else has changed
+    door = load(file).cameras["door"]
+    assert door.actions["Shine"].start_score == 0.45
+    assert door.zones["yard"] == ((0.5, 0.5), (0.54, 0.5), (0.54, 0.54))
+
+
+async def play_a_clip(tab: Tab) -> None:
+    """Find the event, say that it is right, and play its clip."""
+    await page_visit.show(tab, "events")
+    await page_visit.find_a_clip(tab)
+    await tab.until("document.querySelector('#event video').readyState >= 2")
+    await tab.until("document.querySelector('#event video').play().then(() => true)")
+    await tab.until("document.querySelector('#event video').currentTime > 0")
+    assert await tab.value("document.querySelector('#event video').error") is None
+    assert "scores in" in await tab.value("document.querySelector('#event-plot').getAttribute('aria-label')")
+    await page_visit.click(tab, "#judge-right")
+    words = "document.querySelector('#judgement').textContent"
+    await tab.until(f"{words} === 'It is right. Its clip is among those to teach with.'")
+    assert await page_visit.serious_faults(tab) == []
+    await tab.value("document.querySelector('#event').close()")
+    assert await tab.until("document.querySelectorAll('#timeline .bar').length")
+    assert await page_visit.serious_faults(tab) == []

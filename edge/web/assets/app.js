@@ -85,6 +85,7 @@ function connect() {
 }
 
 byId("motion").addEventListener("change", watch);
+document.body.classList.add("ready");
 addEventListener("hashchange", () => { show(); byId("content").focus(); });
 document.addEventListener("visibilitychange", watch);
 show();

@@ -1,8 +1,12 @@
 // The view of events: a filtered list, the newest first, and one event with its clip, picture and scores.
+import { ask, drawing, element, problems, send } from "./messages.js";
+import { showTimeline } from "./timeline.js";
+
 const byId = (id) => document.getElementById(id);
 const filter = byId("filter");
 let before = null; // the number of the oldest event that is shown
 let opened = false;
+let shown = null; // the event in the dialog
 
 export async function openEvents() {
   if (!opened) {
@@ -10,17 +14,16 @@ export async function openEvents() {
     filter.addEventListener("submit", (event) => { event.preventDefault(); load(false); });
     byId("older").addEventListener("click", () => load(true));
     byId("event-close").addEventListener("click", () => byId("event").close());
+    byId("judge-right").addEventListener("click", () => judge("right"));
+    byId("judge-wrong").addEventListener("click", () => judge("wrong"));
+    byId("relabel").addEventListener("submit", (event) => {
+      event.preventDefault();
+      judge("relabelled", byId("right-action").value.trim());
+    });
     byId("event").addEventListener("close", () => byId("event-media").replaceChildren());
   }
   await fillNames();
   await load(false);
-}
-
-async function ask(address) {
-  const answer = await fetch(address).catch(() => null);
-  if (answer === null) return { problem: "The device does not answer." };
-  if (answer.headers.get("Content-Type")?.startsWith("application/json")) return answer.json();
-  return { problem: await answer.text() };
 }
 
 async function fillNames() {
@@ -32,6 +35,7 @@ async function fillNames() {
     select.replaceChildren(new Option("all", ""), ...values.map((value) => new Option(value, value)));
     select.value = values.includes(chosen) ? chosen : "";
   }
+  byId("known-actions").replaceChildren(...names.actions.map((value) => new Option(value, value)));
 }
 
 function query() {
@@ -49,7 +53,8 @@ async function load(older) {
   byId("export-csv").href = `/export/events.csv?${asked}`;
   byId("export-json").href = `/export/events.json?${asked}`;
   if (older) asked.set("before", before);
-  const found = await ask(`/api/events?${asked}`);
+  const [found, timeline] = await Promise.all([ask(`/api/events?${asked}`), older ? null : ask(`/api/timeline?${asked}`)]);
+  if (timeline) fillTimeline(timeline);
   const problem = found.problem ?? (found.events.length || older ? "" : "No event fits.");
   byId("events-problem").textContent = problem;
   byId("events-problem").className = problem ? "problem" : "";
@@ -60,11 +65,26 @@ async function load(older) {
   byId("older").hidden = before === null;
 }
 
-function element(kind, text, className) {
-  const made = document.createElement(kind);
-  if (text) made.textContent = text;
-  if (className) made.className = className;
-  return made;
+function fillTimeline(found) {
+  const events = found.events ?? [];
+  byId("timeline-part").hidden = !events.length;
+  byId("timeline-words").textContent = found.all ? "" : `The newest ${events.length}.`;
+  if (events.length) showTimeline(byId("timeline"), events, open);
+}
+
+// Keep what somebody says of the event in the dialog.
+async function judge(verdict, action = "") {
+  const answer = await send(`/api/events/${shown.event_id}/judgement`, { verdict, action });
+  const [problem] = problems(answer);
+  if (problem) byId("judgement").textContent = problem;
+  else tellJudgement(verdict, action, answer.clip ? "Its clip is among those to teach with." : `${answer.without}.`);
+}
+
+function tellJudgement(verdict, action, more = "") {
+  const words = { right: "It is right.", wrong: "It is wrong.", relabelled: `It is ${action}.` }[verdict];
+  byId("judgement").textContent = words ? `${words} ${more}` : "Nobody has said yet.";
+  byId("judge-right").setAttribute("aria-pressed", verdict === "right");
+  byId("judge-wrong").setAttribute("aria-pressed", verdict === "wrong");
 }
 
 function item(event) {
@@ -98,6 +118,9 @@ function length(event) { return event.goes_on ? "goes on" : `${event.duration.to
 async function open(id) {
   const event = await ask(`/api/events/${id}`);
   if (event.problem) { byId("events-problem").textContent = event.problem; return; }
+  shown = event;
+  byId("right-action").value = "";
+  tellJudgement(event.verdict, event.right_action);
   byId("event-title").textContent = `${event.action} in front of ${event.camera}`;
   byId("event-media").replaceChildren(media(event));
   const facts = [
@@ -128,7 +151,7 @@ function media(event) {
 
 function plot(points) {
   const svg = byId("event-plot");
-  const line = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
+  const line = drawing("polyline");
   const end = Math.max(0.001, points.at(-1)?.[0] ?? 0);
   line.setAttribute("points", points.map((point) => `${(point[0] / end) * 100},${1 - point[6]}`).join(" "));
   svg.replaceChildren(line);

@@ -52,6 +52,7 @@ export class TuneView {
     const names = Object.keys(settings.cameras);
     byId("tune-camera").replaceChildren(...names.map((name) => new Option(name, name)));
     this.choose(names.includes(this.camera) ? this.camera : names[0]);
+    byId("tune-parts").hidden = false;
     this.tell([], settings.unsaved ? "Changes are in force that are not saved: a restart ends them." : "");
   }
 
