@@ -21,7 +21,8 @@ SYSTEMD=/run/systemd/system # present where systemd is running
 SCRATCH_ROOT=/run/korsal-edge-install # root's scratch folder; the next run removes what a killed one leaves there
 COMMANDS=(korsal-edge korsal-convert korsal-evaluate) # not korsal-train: it needs PyTorch, which a device has not
 NEEDED_MIB=1500
-TEST_TOOLS=(mosquitto:mosquitto chromium:chromium)                          # program:package
+TEST_TOOLS=(mosquitto:mosquitto)                                            # program:package
+BROWSER=chromium:chromium # asked for by itself: Ubuntu has it as a snap alone
 ROOTS_TEST_TOOLS=(debootstrap:debootstrap systemd-nspawn:systemd-container) # for the test that installs the service
 
 DRY_RUN=0
@@ -106,6 +107,7 @@ case ${1:-} in
         make_venv
         install_packages cpu demo train dev rtx
         install_tools "${TEST_TOOLS[@]}"
+        install_tools "$BROWSER"
         [[ $(id -u) != 0 ]] || install_tools "${ROOTS_TEST_TOOLS[@]}"
         run_tests "${@:2}"
         ;;

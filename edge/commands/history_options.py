@@ -14,6 +14,7 @@ from edge.doctor import doctor
 from edge.history import search
 from edge.history.encoder import EncoderError
 from edge.history.encoders import NO_ENCODER, available
+from edge.history.judgements import Verdict
 from edge.history.search import EventFilter
 from edge.indexing.summary import write_summary
 from edge.terminal import progress
@@ -52,7 +53,7 @@ def add_events(parser: argparse.ArgumentParser) -> None:
 def events(options: argparse.Namespace) -> int:
     """Run `korsal-edge events`."""
     extracts = Extracts(options.clip, options.picture)
-    verdict = options.verdict if options.relabel is None else "relabelled"
+    verdict: Verdict | None = options.verdict if options.relabel is None else "relabelled"
     if options.id is None and (extracts != Extracts() or verdict):
         options.parser.error("--clip, --picture, --right, --wrong and --relabel are of one event: name it by its ID")
     store = _store(options)

@@ -20,7 +20,7 @@ from edge.history.history_queue import KeptClip
 from edge.history.recorder import PublishPicture, Recorder, RecorderSettings
 from edge.history.store_files import store_path
 from edge.history.teaching_clips import TeachingClips, TeachingLimits
-from edge.history.teaching_folder import teaching_folder
+from edge.history.teaching_folder import PREFIX, teaching_folder
 from edge.sources import Frame
 from edge.threads import ThreadError
 
@@ -138,7 +138,7 @@ def _kept_by(config: Config) -> tuple[object, ...]:
 
 def _keep(recorder: Recorder | None, teaching: TeachingClips | None, clip: FinishedClip) -> None:
     """Clips of events go to the store, the others to the folder for teaching."""
-    if clip.event_id.startswith(doubts.PREFIX):
+    if clip.event_id.startswith(PREFIX):
         if teaching is not None:
             teaching.keep(clip)
     elif recorder is not None:

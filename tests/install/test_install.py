@@ -64,7 +64,7 @@ def checkout(tmp_path: Path) -> Path:
     for name in ("python3", "python3.10", "python3.11", "python3.12", "python3.13"):
         program(root / "bin" / name, FAILS)
     program(root / "bin" / "python3", PYTHON)
-    for name in ("mosquitto", "debootstrap", "systemd-nspawn", "systemctl", "useradd"):
+    for name in ("mosquitto", "chromium", "debootstrap", "systemd-nspawn", "systemctl", "useradd"):
         program(root / "bin" / name, LOGS)
     program(root / "bin" / "sudo", FAILS)
     program(root / "bin" / "apt-get", FAILS)
