@@ -13,8 +13,8 @@ from edge import events
 from edge.event_settings import ActionSettings, EventSettings
 from edge.events import ActionKey, EventState
 from edge.history import second_linker
+from edge.history.clip_names import PREFIX
 from edge.history.second_linker import Linked, OpenEvent, SecondLinking
-from edge.history.teaching_folder import PREFIX
 from edge.sources import Frame
 from edge.tracked_action import TrackedAction
 from edge.tubes import TubeBox

@@ -12,6 +12,7 @@ from edge.config.schema import Config, HistoryConfig
 from edge.events import EventState
 from edge.history import doubts
 from edge.history.camera_records import CameraRecords
+from edge.history.clip_names import PREFIX
 from edge.history.clip_recorder import ClipRecorder, ClipRecording
 from edge.history.clip_ring import ClipLengths, FinishedClip
 from edge.history.doubts import DoubtState, Watched
@@ -20,7 +21,7 @@ from edge.history.history_queue import KeptClip
 from edge.history.recorder import PublishPicture, Recorder, RecorderSettings
 from edge.history.store_files import store_path
 from edge.history.teaching_clips import TeachingClips, TeachingLimits
-from edge.history.teaching_folder import PREFIX, teaching_folder
+from edge.history.teaching_folder import teaching_folder
 from edge.sources import Frame
 from edge.threads import ThreadError
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from edge.history import search, store_tables, teaching_folder
+from edge.history.clip_names import PREFIX
 from edge.history.event_listing import no_clip
 from edge.history.search import FoundEvent
 from edge.history.store_files import device_of
@@ -93,4 +94,4 @@ def _name(event: FoundEvent) -> str:
         number = int(event.event_id[:DIGITS], 16)
     except ValueError:
         raise StoreError(f"event {event.event_id}: has no id of ours") from None
-    return f"{teaching_folder.PREFIX}{event.camera}-{_started(event):.0f}-{number}-0-0"
+    return f"{PREFIX}{event.camera}-{_started(event):.0f}-{number}-0-0"

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.history import doubts
+from edge.history.clip_names import FACTS
 from edge.history.clip_ring import FinishedClip
 from edge.history.doubts import Doubt
 from edge.history.store_files import CLIP
-from edge.history.teaching_folder import FACTS, write
+from edge.history.teaching_folder import write
 
 log = logging.getLogger(__name__)
 

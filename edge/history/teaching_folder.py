@@ -5,10 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edge import files
+from edge.history.clip_names import FACTS
 from edge.history.store_files import CLIP, check_space
-
-FACTS = ".json"  # beside each clip
-PREFIX = "doubt-"  # of the names of all clips in it, unlike ids of events
 
 
 def write(folder: Path, name: str, facts: Mapping[str, object], clip: bytes) -> Path:

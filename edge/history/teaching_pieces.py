@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edge.broker.requests import RequestError
+from edge.history.clip_names import FACTS
 from edge.history.store_files import CLIP
-from edge.history.teaching_folder import FACTS
 
 NAME = re.compile(r"doubt-[\w-]{1,180}", re.ASCII)  # of a clip, without its ending; nothing that leads elsewhere
 MOST_LISTED = 200  # clips in one answer

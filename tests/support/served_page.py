@@ -33,13 +33,15 @@ class ServedPage:
     store: Path
     password_file: str = ""
     hosts: tuple[str, ...] = ()
+    cert: str = ""
+    key: str = ""
     port: int = field(default_factory=free_port)
     cookie: str = ""
     heard: list[dict[str, Any]] = field(default_factory=list)
 
     def __enter__(self) -> "ServedPage":
         settings = PageSettings(
-            "roof", "1", "127.0.0.1", self.port, self.hosts, self.password_file, "", "", str(self.store)
+            "roof", "1", "127.0.0.1", self.port, self.hosts, self.password_file, self.cert, self.key, str(self.store)
         )
         self.process = PageProcess(settings)
         wait_for(lambda: self.listen() and self.said("listening"), "the page")
@@ -69,7 +71,7 @@ class ServedPage:
         connection.putrequest(method, path, skip_host=True)
         for name, value in {"Host": self.host, "Cookie": self.cookie, **given}.items():
             connection.putheader(name, value)
-        connection.putheader("Content-Length", str(len(body)))
+        connection.putheader("Content-Length", str(len(body.encode())))
         connection.endheaders(body.encode())
         response = connection.getresponse()
         answer = Answer(response.status, dict(response.getheaders()), response.read())

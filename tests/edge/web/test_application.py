@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -16,7 +17,8 @@ from edge.web import passwords
 from edge.web.messages import Unpacker
 from edge.web.request_rules import HEADERS
 from edge.web.viewers import MOST_VIEWERS
-from tests.support.served_page import ServedPage
+from tests.support import certificates
+from tests.support.served_page import Answer, ServedPage
 from tests.support.waiting import wait_for
 
 NOW = 1_790_000_000.0
@@ -160,6 +162,52 @@ def test_all_is_exported(page: ServedPage) -> None:
     assert page.ask("/export/events.csv?action=Fly").body.decode().splitlines() == rows[:1]
 
 
+def test_the_time_line_has_what_was_in_front_of_cameras(page: ServedPage) -> None:
+    found = page.ask("/api/timeline?action=Jump").content
+    assert found["all"]
+    (event,) = found["events"]
+    assert (event["event_id"], event["camera"], event["action"]) == ("00000007", "door", "Jump")
+    assert (event["started"], event["duration"], event["score"]) == ("2026-09-21T13:33:20.000Z", 2.0, 0.5)
+    assert page.ask("/api/timeline?since=x").status == 400
+
+
+def judge(page: ServedPage, event_id: str, body: str, **headers: str) -> Answer:
+    token = page.ask("/api/session").content["csrf"]
+    given = {"Origin": f"http://{page.host}", "X_CSRF_Token": token, **headers}
+    return page.ask(f"/api/events/{event_id}/judgement", "POST", body, **given)
+
+
+def test_an_event_is_judged_by_its_own_page_alone(page: ServedPage) -> None:
+    right = '{"verdict": "right"}'
+    for headers in ({"X_CSRF_Token": ""}, {"Origin": "http://evil.example"}, {"Sec_Fetch_Site": "cross-site"}):
+        assert judge(page, "00000011", right, **headers).status == 403
+    assert page.ask("/api/events/00000011").content["verdict"] is None
+    answer = judge(page, "00000011", '{"verdict": "relabelled", "action": "投篮"}').content
+    assert (answer["clip"], answer["without"].startswith("event 00000011 has no clip")) == (False, True)
+    event = page.ask("/api/events/00000011").content
+    assert (event["verdict"], event["right_action"], event["action"]) == ("relabelled", "投篮", "Run")
+    assert judge(page, "00000011", right).status == 200
+    assert page.ask("/api/events/00000011").content["right_action"] == "Run"
+
+
+@pytest.mark.parametrize(
+    ("event_id", "body", "status"),
+    [
+        ("00000012", "", 400),
+        ("00000012", "[" * 5000, 400),
+        ("00000012", '{"verdict": "maybe"}', 400),
+        ("00000012", '{"verdict": "relabelled"}', 400),
+        ("00000012", '{"verdict": "relabelled", "action": "a\\nb"}', 400),
+        ("00000012", json.dumps({"verdict": "x" * 100_000}), 400),
+        ("99999999", '{"verdict": "right"}', 404),
+        ("..%2f..%2fx", '{"verdict": "right"}', 404),
+    ],
+)
+def test_what_is_no_judgement_is_refused(page: ServedPage, event_id: str, body: str, status: int) -> None:
+    assert judge(page, event_id, body).status == status
+    assert page.ask("/api/events/00000012").content["verdict"] is None
+
+
 def test_without_a_store_a_sentence_says_how_to_get_one(tmp_path: Path) -> None:
     with ServedPage(tmp_path / "none.sqlite") as served:
         served.open()
@@ -277,3 +325,62 @@ def test_a_crowd_of_viewers_is_bounded(page: ServedPage) -> None:
 def test_no_other_page_looks_on(page: ServedPage) -> None:
     with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
         asyncio.run(look(page, "", "http://evil.example"))
+
+
+async def fifty(page: ServedPage) -> set[bytes]:
+    """The pictures that fifty browsers get of one camera, one of them reading nothing."""
+    headers = {"Cookie": page.cookie, "Origin": f"http://{page.host}"}
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session, AsyncExitStack() as owned:
+        browsers = [
+            await owned.enter_async_context(session.ws_connect(f"http://{page.host}/live", headers=headers))
+            for _ in range(50)
+        ]
+        for one in browsers:
+            await one.send_str('{"watch": ["door"]}')
+        while not (page.listen() and page.said("watched")[-1]["viewers"] == 50 and page.said("watched")[-1]["cameras"]):
+            await asyncio.sleep(0.05)
+        page.process.send({"kind": "frame", "camera": "door"}, b"a picture for all")
+        return {await _picture(one) for one in browsers[1:]}
+
+
+async def _picture(browser: aiohttp.ClientWebSocketResponse[bool]) -> bytes:
+    async for message in browser:
+        if message.type is aiohttp.WSMsgType.BINARY:
+            (found,) = Unpacker().add(message.data)
+            return found.body
+    raise AssertionError("it was closed")
+
+
+def test_fifty_look_at_the_same_time(page: ServedPage) -> None:
+    assert asyncio.run(fifty(page)) == {b"a picture for all"}
+
+
+def test_over_tls_one_logs_in_and_looks_on(store: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = certificates.make(tmp_path_factory.mktemp("certificates"))
+    (folder / "hash").write_text(passwords.hashed(PASSWORD))
+    served = ServedPage(store, str(folder / "hash"), (), str(folder / "server.crt"), str(folder / "server.key"))
+    with served:
+        assert served.said("listening")[0]["text"] == f"https://127.0.0.1:{served.port}/"
+        asyncio.run(over_tls(served, ssl.create_default_context(cafile=str(folder / "ca.crt"))))
+
+
+async def over_tls(page: ServedPage, trusted: ssl.SSLContext) -> None:
+    address, origin = f"https://{page.host}", {"Origin": f"https://{page.host}"}
+    jar = aiohttp.CookieJar(unsafe=True)  # as of an IP address
+    connector = aiohttp.TCPConnector(ssl=trusted)
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=jar) as session:
+        form = {"password": PASSWORD}
+        async with session.post(f"{address}/login", data=form, headers=origin, allow_redirects=False) as answer:
+            assert answer.status == 303
+            assert "Secure" in answer.headers["Set-Cookie"]
+        async with session.get(f"{address}/api/events") as answer:
+            assert answer.status == 200
+        async with session.ws_connect(f"{address}/live", headers=origin) as browser:
+            await browser.send_str('{"watch": ["door"]}')
+            while not (page.listen() and page.said("watched") and page.said("watched")[-1]["cameras"]):
+                await asyncio.sleep(0.05)
+            page.process.send({"kind": "frame", "camera": "door"}, b"a picture")
+            assert await _picture(browser) == b"a picture"
+    async with aiohttp.ClientSession() as stranger:  # who does not know that authority
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await stranger.get(f"{address}/login")
