@@ -6,7 +6,7 @@ import torch
 
 from convert import published_file
 from convert.published_file import CheckpointOptions, PublishedFile
-from edge.clip import ClipInput
+from edge.clip import ClipInput, room_problem
 from edge.manifest import Manifest
 from edge.motion_map import MotionSettings
 from train.checkpoint import Checkpoint, CheckpointError
@@ -106,4 +106,6 @@ def _frames(file: PublishedFile, options: CheckpointOptions) -> int:
     frames = options.frames or (int(noted[1]) if noted else FRAMES)
     if not 1 <= frames <= original.MOST_FRAMES:
         raise CheckpointError(f"{file.path}: a clip has 1 to {original.MOST_FRAMES} frames; give as many by --frames")
+    if problem := room_problem(ClipInput(frames), *(options.size or (SIDE, SIDE))):
+        raise CheckpointError(f"{file.path}: {problem}; give fewer --frames or a smaller --size")
     return frames

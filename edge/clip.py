@@ -77,13 +77,13 @@ def bytes_per_camera(clip: ClipInput, height: int, width: int) -> int:
 
 
 def room_problem(clip: ClipInput, height: int, width: int) -> str:
-    """What is wrong where the frames of one camera take more than LARGEST, as a sentence; "" where nothing is."""
+    """That the frames of one camera take more than LARGEST, as the end of a sentence; "" where they do not."""
     needed = bytes_per_camera(clip, height, width)
     if needed <= LARGEST:
         return ""
     return (
-        f"clip keeps up to {clip.most_kept} frames of {width}x{height} for each camera, {needed >> 20} MiB, "
-        f"and {LARGEST >> 20} MiB are the most; train it with fewer --frames or a smaller --frame-step"
+        f"a device keeps up to {clip.most_kept} frames of {width}x{height} for each camera, {needed >> 20} MiB, "
+        f"and {LARGEST >> 20} MiB are the most"
     )
 
 

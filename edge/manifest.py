@@ -236,7 +236,8 @@ def _clip_problem(manifest: Manifest) -> str:
         return ""
     if (manifest.motion.kind, manifest.memory, manifest.preprocessing) != ("none", None, "outside"):
         return "clip is beside a motion map, a memory or preprocessing inside, which no network of ours has together"
-    return clips.room_problem(clip, manifest.height, manifest.width)
+    problem = clips.room_problem(clip, manifest.height, manifest.width)
+    return problem and f"for clip {problem}; train it with fewer --frames or a smaller --frame-step"
 
 
 @cache

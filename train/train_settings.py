@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from edge.clip import room_problem
 from edge.manifest import INPUT_MULTIPLE, LITE
 from edge.motion_map import MotionSettings
 from train.augment import AugmentSettings
@@ -138,6 +139,8 @@ def _of_clips(settings: TrainSettings, processes: int) -> Iterator[str]:
         if settings.clips != ClipTraining():
             yield f"options of clips go with --arch {' or '.join(TRAINED)} alone, not {settings.architecture}"
         return
+    if problem := "" if settings.memory else room_problem(settings.clips.clip, settings.height, settings.width):
+        yield f"--frames {settings.clips.frames} --frame-step {settings.clips.step}: {problem}; give less of both"
     if settings.motion.kind != "none":
         yield f"--motion {settings.motion.kind}: {settings.architecture} sees a clip instead; leave --motion out"
     if processes > 1:

@@ -133,6 +133,7 @@ def test_what_does_not_fit_is_listed(source: Path) -> None:
         (3, CheckpointOptions(), "has 3 classes, as no known set has; name them with --labels FILE"),
         (24, CheckpointOptions(motion="ssim"), "YOWO sees a clip and no motion map; leave --motion and --gap out"),
         (24, CheckpointOptions(gap=2), "YOWO sees a clip and no motion map; leave --motion and --gap out"),
+        (24, CheckpointOptions(frames=32, size=(1024, 1024)), "a device keeps up to 71 frames of 1024x1024 for each"),
         (24, CheckpointOptions(frames=33), "a clip has 1 to 32 frames; give as many by --frames"),
     ],
 )

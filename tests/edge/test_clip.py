@@ -77,4 +77,4 @@ def test_what_is_kept_is_bounded_and_enough(pauses: list[float], clip: ClipInput
 def test_the_room_that_frames_take() -> None:
     assert clips.room_problem(ClipInput(16), 224, 224) == ""
     assert clips.bytes_per_camera(ClipInput(4, channels=5), 32, 64) == 4 * (9 * 3 * 32 * 64 + 5 * 2)
-    assert clips.room_problem(ClipInput(64, step=4), 384, 640).startswith("clip keeps up to 563 frames of 640x384 for")
+    assert clips.room_problem(ClipInput(64, step=4), 384, 640).startswith("a device keeps up to 563 frames of")

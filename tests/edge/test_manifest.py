@@ -108,8 +108,8 @@ def test_channels(kind: Any, channels: int) -> None:
         (content(SEES_CLIPS, preprocessing="graph"), "clip is beside a motion map, a memory or preprocessing inside"),
         (
             content(SEES_CLIPS, clip={"frames": 64, "step": 40, "every": 1}),
-            "clip keeps up to 5603 frames of 256x192 for each camera, 3151 MiB, and 256 MiB are the most; train it "
-            "with fewer --frames or a smaller --frame-step",
+            "for clip a device keeps up to 5603 frames of 256x192 for each camera, 3151 MiB, and 256 MiB are the most; "
+            "train it with fewer --frames or a smaller --frame-step",
         ),
         (content(nms_iou=1.5), "nms_iou must be less than or equal to 1"),
         ("", "is not JSON"),

@@ -234,3 +234,11 @@ def test_a_step_in_bfloat16() -> None:
     run.precision = "bfloat16"
     terms = training_step.step(run, batch(), settings).read()
     assert set(terms) == set(run_losses.terms(settings))
+
+
+def test_clips_that_no_device_has_room_for_are_refused_before_training() -> None:
+    large = replace(SETTINGS, height=192, width=256, clips=ClipTraining(frames=64, step=40))
+    (fault,) = train_settings.faults(large, 1)
+    assert fault.startswith("--frames 64 --frame-step 40: a device keeps up to 5603 frames of 256x192 for each camera")
+    assert fault.endswith("; give less of both")
+    assert train_settings.faults(replace(SETTINGS, clips=ClipTraining(frames=64)), 1) == []

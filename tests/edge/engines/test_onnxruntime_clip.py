@@ -80,5 +80,5 @@ def test_a_manifest_that_is_not_the_files(clip: ClipInput, message: str, tmp_pat
 def test_a_clip_that_no_camera_has_room_for(tmp_path: Path) -> None:
     large = replace(clip_model.described(CLIP_OF_TWO), clip=ClipInput(64, step=50, channels=2))
     write_clip_model(tmp_path / "clips.onnx", CLIP_OF_TWO, large)
-    with pytest.raises(EngineError, match=r"clips\.onnx: the manifest is wrong: clip keeps up to 7003 frames of 64x64"):
+    with pytest.raises(EngineError, match=r"clips\.onnx: the manifest is wrong: for clip a device keeps up to 7003"):
         onnxruntime_engine.load(tmp_path / "clips.onnx", threads=1)
