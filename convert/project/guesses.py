@@ -11,10 +11,10 @@ from edge.tubes import TubeBox
 SAME_PERSON = 0.4  # overlap of boxes in a frame
 HALF = 0.5  # of its frames, in which a tube overlaps somebody's, or it is a person whom the first has missed
 
-History = Sequence[tuple[int, Sequence[TubeBox]]]  # live tubes by frame, rising
+TubeHistory = Sequence[tuple[int, Sequence[TubeBox]]]  # live tubes by frame, rising
 
 
-def laid_over(people: History, acting: History) -> list[tuple[int, Sequence[TubeBox]]]:
+def laid_over(people: TubeHistory, acting: TubeHistory) -> list[tuple[int, Sequence[TubeBox]]]:
     """The people with the class scores of the acting ones where these are, and those whom nobody else has found.
 
     The tubes of the latter have negative numbers.
@@ -30,7 +30,7 @@ def laid_over(people: History, acting: History) -> list[tuple[int, Sequence[Tube
     return sorted(found, key=lambda one: one[0])
 
 
-def _missed(people: History, acting: History) -> Iterator[int]:
+def _missed(people: TubeHistory, acting: TubeHistory) -> Iterator[int]:
     """The numbers of acting tubes that mostly overlap nobody."""
     by_frame, frames, beside = dict(people), dict[int, int](), dict[int, int]()
     for frame, live in acting:

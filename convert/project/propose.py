@@ -163,7 +163,8 @@ def _write(
     _save(target, text)
     doing = sum(any(action is not None for action in one.actions) for one in found)
     with_action = f", {doing} of them with a guessed action" if guessed else ""
-    return f"{len(found)} people in {frames} frames{with_action}, {text.count('<box ')} boxes to look at"
+    people = "1 person" if len(found) == 1 else f"{len(found)} people"
+    return f"{people} in {frames} frames{with_action}, {text.count('<box ')} boxes to look at"
 
 
 def _save(path: Path, text: str) -> None:

@@ -35,7 +35,7 @@ def test_a_model_of_ours_proposes_people_and_what_they_do(
     model = write_tiny_model(tmp_path / "tiny.onnx")
     assert main(["propose", str(project), "--detector", str(model), "-q"]) == 0
     out = capsys.readouterr().out
-    assert f"{proposed(project)}: 1 people in 40 frames, 1 of them with a guessed action, " in out
+    assert f"{proposed(project)}: 1 person in 40 frames, 1 of them with a guessed action, " in out
     assert out.splitlines()[-1] == f"Next: korsal-train check {project}"
     video = read_cvat(proposed(project))
     assert (video.name, video.frames, video.size) == ("door/été 1", 40, (96, 64))
