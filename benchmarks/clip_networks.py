@@ -1,7 +1,7 @@
 """What networks that see a clip cost beside the detector: processor time of one frame in ONNX Runtime, one thread.
 
-python -m benchmarks.clip_networks [--rounds 50] [--frames 8]. Weights are random, which changes no time; the networks
-take turns. Processor time, not the clock's: others may run on the machine.
+python -m benchmarks.clip_networks [--rounds 50] [--frames 8] [--large]. Weights are random, which changes no time; the
+networks take turns. Processor time, not the clock's: others may run on the machine.
 """
 
 import argparse
@@ -23,17 +23,20 @@ from train.networks.decoder import Decoder
 from train.networks.movinet import FEATURES, MoViNet, memory_shapes
 from train.networks.yowo.decoder import PriorDecoder, PriorMaps
 from train.networks.yowo.lite import YowoLite
+from train.networks.yowo.network import Yowo
+from train.networks.yowo.resnet3d import CHANNELS_101
 
 CLASSES, TOP_K = 24, 100
 HEIGHT, WIDTH = 224, 288  # of the shipped model's input
+SIDE = 224  # of YOWO's input
 WARM_UP = 3
 OPSET = 17
 
 
 class _WithMap(nn.Module):
-    """`yowo_lite` for a clip's map that is known."""
+    """A network for a clip's map that is known."""
 
-    def __init__(self, network: YowoLite) -> None:
+    def __init__(self, network: YowoLite | Yowo) -> None:
         super().__init__()
         self.network = network
 
@@ -46,8 +49,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Times networks that see a clip beside the detector, one thread.")
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--frames", type=int, default=8, help="of a clip (default: %(default)s)")
+    parser.add_argument("--large", action="store_true", help="time yowo and dla_34 too, which take seconds a round")
     options = parser.parse_args()
-    calls = _calls(options.frames)
+    calls = _calls(options.frames) | (_large_calls(options.frames) if options.large else {})
     rounds = [[_processor_time(call) for call in calls.values()] for _ in range(WARM_UP + options.rounds)]
     seconds = np.array(rounds)[WARM_UP:]
     for name, column in zip(calls, seconds.T, strict=True):
@@ -70,6 +74,20 @@ def _calls(frames: int) -> dict[str, Callable[[], object]]:
         ),
         "MoViNet, a frame of a stream": _session(stream, step),
         f"yowo_lite, a clip of {frames} anew": _session(exported(PriorDecoder(yowo, TOP_K), [image, clip])),
+    }
+
+
+def _large_calls(frames: int) -> dict[str, Callable[[], object]]:
+    """The same of the networks for GPUs, `yowo` at the size of its paper."""
+    dla, yowo = architectures.network("dla_34_plain", CLASSES, 6).eval(), Yowo(CLASSES).eval()
+    for network in (dla, yowo):
+        fold_norms(network)
+    image, clip = (1, 3, SIDE, SIDE), (1, 3, frames, SIDE, SIDE)
+    with_map, known = PriorDecoder(_WithMap(yowo), TOP_K), (1, CHANNELS_101, SIDE // 32, SIDE // 32)
+    return {
+        "detector dla_34_plain": _session(exported(Decoder(dla, TOP_K), [(1, 6, HEIGHT, WIDTH)])),
+        "yowo, the clip's map known": _session(exported(with_map, [image, known])),
+        f"yowo, a clip of {frames} anew": _session(exported(PriorDecoder(yowo, TOP_K), [image, clip])),
     }
 
 

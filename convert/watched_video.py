@@ -17,7 +17,7 @@ from edge.streaming_memory import Look
 
 Beside = StreamingMemory | ClipBranch | None  # where that comes from; None for a network that reads nothing beside
 BesideInputs = Mapping[str, NDArray[np.float32]]  # MEMORY_INPUTS, or CLIP and CLIP_MAP, (1, ...) each, by name
-Watched = tuple[Frame, Callable[[], BesideInputs]]  # only what is asked for is computed, until the next frame
+WatchedFrame = tuple[Frame, Callable[[], BesideInputs]]  # only what is asked for is computed, until the next frame
 
 
 def beside_of(engine: Engine) -> Beside:
@@ -25,7 +25,7 @@ def beside_of(engine: Engine) -> Beside:
     return engine.memory if engine.clip is None else engine.clip
 
 
-def watched(frames: Iterable[Frame], manifest: Manifest, beside: Beside) -> Iterator[Watched]:
+def watched(frames: Iterable[Frame], manifest: Manifest, beside: Beside) -> Iterator[WatchedFrame]:
     """The frames, each with what is read beside the whole of it once the video up to it has been seen."""
     if isinstance(beside, ClipBranch):
         return _with_clips(frames, manifest, beside)
@@ -34,7 +34,7 @@ def watched(frames: Iterable[Frame], manifest: Manifest, beside: Beside) -> Iter
     return _remembered(frames, manifest, beside)
 
 
-def _remembered(frames: Iterable[Frame], manifest: Manifest, memory: StreamingMemory) -> Iterator[Watched]:
+def _remembered(frames: Iterable[Frame], manifest: Manifest, memory: StreamingMemory) -> Iterator[WatchedFrame]:
     state, size = None, (0, 0)
     for frame in frames:
         before, size = size, detector.frame_size(frame.image)
@@ -44,7 +44,7 @@ def _remembered(frames: Iterable[Frame], manifest: Manifest, memory: StreamingMe
         yield frame, partial(dict, seen)
 
 
-def _with_clips(frames: Iterable[Frame], manifest: Manifest, branch: ClipBranch) -> Iterator[Watched]:
+def _with_clips(frames: Iterable[Frame], manifest: Manifest, branch: ClipBranch) -> Iterator[WatchedFrame]:
     assert manifest.clip is not None
     state, size = ClipState(), (0, 0)
     for frame in frames:

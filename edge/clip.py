@@ -5,7 +5,7 @@ reads the newest of these as CLIP_MAP beside each frame, and detects. So a map m
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -20,8 +20,6 @@ FLOAT_BYTES = 4
 CLOSEST = 0.45  # frames at the model's rate: of those that are closer together not all are kept
 LATE = 0.5  # frames by which a camera may be late
 ROUNDED = 6  # digits of seconds, so that of two frames as far away the earlier one is taken wherever that is exact
-
-Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -46,10 +44,6 @@ class ClipInput:
     def most_kept(self) -> int:
         """The most frames of a stream that are kept for it, however fast the camera is."""
         return int(self.before / CLOSEST) + 3
-
-    def without_file(self) -> "ClipInput":
-        """As a checkpoint describes it."""
-        return replace(self, channels=0)
 
 
 OF_FILES = frozenset({"channels"})  # what checkpoints do not say
