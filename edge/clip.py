@@ -90,6 +90,11 @@ def is_over(last: float, now: float, clip: ClipInput, rate: float) -> bool:
     return now < last or (now - last) * rate > clip.before + LATE
 
 
+def least_rate(clip: ClipInput, rate: float) -> float:
+    """The frames a second of a camera below which `is_over` holds for every frame; 0 for clips of one."""
+    return rate / (clip.before + LATE) if clip.before else 0.0
+
+
 def chosen(times: Sequence[float], clip: ClipInput, rate: float) -> list[int]:
     """Which of a stream's frames, of these `times` (seconds, rising), make the clip that ends with the last, by index.
 

@@ -18,7 +18,7 @@ from edge.config.validation import with_file_names
 from edge.inference import PREPROCESSORS, Engine
 from edge.manifest import Manifest
 from edge.open_model import open_at_terminal
-from edge.service.settings import event_settings, tiling_warnings, topics, unknown_actions
+from edge.service.settings import event_settings, model_warnings, topics, unknown_actions
 from edge.sources import Source
 from edge.tiles import USUAL_INPUT, too_small
 
@@ -87,7 +87,7 @@ def _summary(config: Config, engine: Engine) -> list[str]:
         f"motion map {manifest.motion.kind}, computed {PREPROCESSORS[engine.preprocessor]}",
         *_beside(engine),
         *cameras,
-        *tiling_warnings(config, engine),
+        *model_warnings(config, engine),
         f"broker {_broker(config.mqtt)}, topics below {topics(config).root}",
     ]
 

@@ -44,7 +44,7 @@ from edge.history.encoders import available
 from edge.inference import EngineError, Preprocessor
 from edge.open_model import ENGINE_CACHE, in_place_of_tensorrt, open_at_terminal, without_tensorrt
 from edge.service.file_permissions import unsafe_permissions
-from edge.service.settings import tiling_warnings, topics, unknown_actions
+from edge.service.settings import model_warnings, topics, unknown_actions
 from edge.shipped_files import AssetError
 from edge.tiles import USUAL_INPUT
 
@@ -193,7 +193,7 @@ def model(
             if fallback := _untold(engine.fallback, told):
                 yield warning("model", "does not run as this machine could", fallback)
             yield speed(engine, config.cameras, service_runs)
-            for sentence in tiling_warnings(config, engine):
+            for sentence in model_warnings(config, engine):
                 yield Finding("tiles", "warning", sentence)
             for problem in unknown_actions(config, engine.manifest.labels):
                 yield wrong("model", problem)

@@ -40,7 +40,7 @@ from edge.service.log_format import LogFormat, configure
 from edge.service.page_requests import PageRequestHandler
 from edge.service.reload import ReloadableConfig
 from edge.service.request_handler import DaemonRequestHandler
-from edge.service.settings import all_pipeline_settings, tiling_warnings, unknown_actions
+from edge.service.settings import all_pipeline_settings, model_warnings, unknown_actions
 from edge.service.settings import topics as configured_topics
 from edge.service.systemd import announce_start, notify, watchdog_interval
 from edge.shipped_files import AssetError
@@ -252,7 +252,7 @@ class Daemon:
 
     def _consider_tiles(self, config: Config) -> None:
         """Say which cameras' tiles need several calls of the network, and name fewer tiles where it is too slow."""
-        for sentence in tiling_warnings(config, self._engine):
+        for sentence in model_warnings(config, self._engine):
             log.warning("%s", sentence)
         tiled = any(camera.tiling().count > 1 for camera in config.cameras.values())
         self._health.remedies = overload.remedies(self._engine.manifest, self._engine.runtime, tiled)

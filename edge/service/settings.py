@@ -1,9 +1,11 @@
 """Turns the tables of `config.toml` into the settings of the pipelines. Pure."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from edge.broker.topics import Topics
+from edge.clip import least_rate
 from edge.config.actions import Actions, action_settings
 from edge.config.error_messages import suggestion
 from edge.config.schema import CameraConfig, Config, LinkerConfig
@@ -13,6 +15,7 @@ from edge.event_settings import ActionSettings, EventSettings
 from edge.inference import Engine
 from edge.korsal_linker import KorsalLinker
 from edge.linker import Linker
+from edge.manifest import Manifest
 from edge.pipeline import PipelineSettings
 from edge.service.overload import on_cpu
 from edge.sources import redact
@@ -59,12 +62,29 @@ def all_pipeline_settings(config: Config, start_scores: Mapping[str, float] = NO
     return {name: pipeline_settings(config, name, start_scores) for name in config.cameras}
 
 
-def tiling_warnings(config: Config, engine: Engine) -> tuple[str, ...]:
-    """A sentence for each camera whose tiles the network takes in several calls although one would be quicker."""
+def model_warnings(config: Config, engine: Engine) -> tuple[str, ...]:
+    """A sentence for each camera whose settings are none that suit the model."""
+    return (*_of_tiles(config, engine), *_of_clips(config, engine.manifest))
+
+
+def _of_tiles(config: Config, engine: Engine) -> tuple[str, ...]:
+    """For cameras whose tiles the network takes in several calls although one would be quicker."""
     if on_cpu(engine.runtime):
         return ()  # batches gain nothing there
     found = {name: several_calls(camera.tiling(), engine.largest_batch) for name, camera in config.cameras.items()}
     return tuple(f"camera {name}: {sentence}" for name, sentence in found.items() if sentence)
+
+
+def _of_clips(config: Config, manifest: Manifest) -> Iterator[str]:
+    """For cameras that are so slow that no clip has more than one frame."""
+    clip = manifest.clip
+    least = 0.0 if clip is None else least_rate(clip, manifest.rate)
+    for name, camera in config.cameras.items():
+        if camera.fps is not None and camera.fps < least:
+            yield (
+                f"camera {name}: with fps = {camera.fps:g} each of the model's clips is one frame repeated; "
+                f"set fps to {math.ceil(least)} or more"
+            )
 
 
 def topics(config: Config) -> Topics:

@@ -46,6 +46,16 @@ def test_models_and_check_say_what_it_sees(config: Path, capsys: pytest.CaptureF
     assert f"\n  {SUMMARY}\n" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("fps", "warned"), [(2, True), (7.1, True), (8, False)])
+def test_check_warns_of_a_camera_too_slow_for_clips(
+    fps: float, warned: bool, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(config.read_text() + f"fps = {fps}\n")
+    assert check(config) == 0
+    sentence = f"camera door: with fps = {fps:g} each of the model's clips is one frame repeated; set fps to 8 or more"
+    assert (sentence in capsys.readouterr().out) is warned
+
+
 def test_bench_has_a_row_for_clips_and_their_price(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
