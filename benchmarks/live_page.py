@@ -1,20 +1,25 @@
 """Measures what viewers of the live page cost a camera, beside the same frames with nobody looking.
 
-python -m benchmarks.live_page [--frames 200] [--rounds 3] [--fps 15] [--viewers 2]. Frames come at a camera's pace;
-the viewers are in a process of their own and take all that they are sent. The processor's time of the loop is that of
-the thread that detects, that of the process includes the thread that encodes; the page's own process comes beside it.
+python -m benchmarks.live_page [--frames 200] [--rounds 3] [--fps 15] [--viewers 2] [--motion]. Frames come at a
+camera's pace; the viewers are in a process of their own, take all that they are sent, and ask for new scores once a
+second, as the view of tuning does. With --motion they ask for motion maps too. The processor's time of the loop is that
+of the thread that detects, that of the process includes the thread that encodes; the page's own process comes beside
+it.
 """
 
 import argparse
 import asyncio
 import itertools
+import json
 import multiprocessing
 import socket
 import statistics
 import tempfile
 import time
+from collections.abc import Mapping
 from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import psutil
@@ -29,9 +34,20 @@ from edge.pipeline import PipelineSettings
 from edge.shipped_files import asset_path
 from edge.sources import Frame
 from edge.web.live_page import LivePage
+from edge.web.messages import Unpacker
 
 CLIP = "demo/basketball.mp4"
+SCORES_SECONDS = 1.0  # between two questions of a viewer
 Times = tuple[float, float, float]  # ms of processor time a frame: loop, process, page's process
+
+
+class _Requests:
+    """Answers nothing of the configuration, which viewers here do not ask for."""
+
+    revision = ""
+
+    def answer(self, op: str, data: Mapping[str, Any]) -> dict[str, object]:
+        return {}
 
 
 def main() -> int:
@@ -51,7 +67,7 @@ def main() -> int:
         watched: list[Times] = []
         for _ in range(options.rounds):
             for viewers, times in ((0, alone), (options.viewers, watched)):
-                times.append(_play(frames, engine, page, options.fps, port, viewers))
+                times.append(_play(frames, engine, page, options, (port, viewers)))
                 loop, process, server = times[-1]
                 print(f"{viewers} viewers: loop {loop:.2f}, process {process:.2f}, page {server:.2f} ms a frame")
         page.close()
@@ -61,9 +77,13 @@ def main() -> int:
     return 0
 
 
-def _play(frames: list[Frame], engine: Engine, page: LivePage, fps: float, port: int, viewers: int) -> Times:
+def _play(
+    frames: list[Frame], engine: Engine, page: LivePage, options: argparse.Namespace, who: tuple[int, int]
+) -> Times:
+    """`who`: the page's port, and how many look."""
+    fps = options.fps
     ended, ready = multiprocessing.Event(), multiprocessing.Event()
-    browser = multiprocessing.Process(target=_look, args=(port, viewers, ready, ended))
+    browser = multiprocessing.Process(target=_look, args=(*who, options.motion, ready, ended))
     browser.start()
     ready.wait()
     server = next(one for one in psutil.Process().children() if "edge.web.server_process" in one.cmdline())
@@ -75,6 +95,7 @@ def _play(frames: list[Frame], engine: Engine, page: LivePage, fps: float, port:
         state, result = pipeline.step(state, frame, engine, PipelineSettings())
         page.frame(frame, state.events, result)
         page.state(dict)
+        page.answer(_Requests())
         loop += time.thread_time() - begin
         due += 1 / fps
         time.sleep(max(0.0, due - time.monotonic()))
@@ -84,12 +105,12 @@ def _play(frames: list[Frame], engine: Engine, page: LivePage, fps: float, port:
     return loop / len(frames) * 1000, spent[0] / len(frames) * 1000, spent[1] / len(frames) * 1000
 
 
-def _look(port: int, viewers: int, ready: Event, ended: Event) -> None:
+def _look(port: int, viewers: int, motion: bool, ready: Event, ended: Event) -> None:
     """Look at the camera with so many connections until the measurement has ended."""
-    asyncio.run(_look_on(f"127.0.0.1:{port}", viewers, ready, ended))
+    asyncio.run(_look_on(f"127.0.0.1:{port}", viewers, motion, ready, ended))
 
 
-async def _look_on(host: str, viewers: int, ready: Event, ended: Event) -> None:
+async def _look_on(host: str, viewers: int, motion: bool, ready: Event, ended: Event) -> None:
     import aiohttp
 
     for _ in range(100):
@@ -103,12 +124,22 @@ async def _look_on(host: str, viewers: int, ready: Event, ended: Event) -> None:
     async def view(number: int, session: aiohttp.ClientSession) -> None:
         headers = {"Cookie": cookie, "Origin": f"http://{host}"}
         async with session.ws_connect(f"http://{host}/live", headers=headers) as browser:
-            await browser.send_str('{"watch": ["door"]}')
+            await browser.send_str(json.dumps({"watch": ["door"], "motion": ["door"] if motion else []}))
             async for message in browser:
                 received[number] += message.type is aiohttp.WSMsgType.BINARY
 
+    async def tune(session: aiohttp.ClientSession) -> None:
+        after = 0
+        while True:
+            asked = {"camera": "door", "after": str(after)}
+            async with session.get(f"http://{host}/api/scores", params=asked, headers={"Cookie": cookie}) as answer:
+                for message in Unpacker().add(await answer.read()):
+                    after = message.header["now"]
+            await asyncio.sleep(SCORES_SECONDS)
+
     async with aiohttp.ClientSession() as session:
         looking = [asyncio.create_task(view(number, session)) for number in range(viewers)]
+        looking += [asyncio.create_task(tune(session)) for _ in range(viewers)]
         await asyncio.sleep(0.5)
         ready.set()
         while not ended.is_set():
@@ -125,6 +156,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--fps", type=float, default=15.0)
     parser.add_argument("--viewers", type=int, default=2)
+    parser.add_argument("--motion", action="store_true", help="viewers ask for motion maps too")
     return parser.parse_args()
 
 

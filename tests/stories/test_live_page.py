@@ -97,7 +97,7 @@ async def look_on(tab: Tab) -> None:
 
 
 async def tune(tab: Tab, file: Path) -> None:
-    """Move a slider, apply it, draw a zone with the keyboard, save both."""
+    """Move a slider and apply it; draw a zone with the keyboard and a mask with the pointer; save all."""
     await page_visit.show(tab, "tune")
     await tab.until("document.querySelector('[data-action=Shine]')?.dataset.events > 0")
     await tab.until("document.querySelector('#tune-picture canvas').dataset.drawn > 1")
@@ -108,12 +108,16 @@ async def tune(tab: Tab, file: Path) -> None:
     assert file.read_text() == before
     await page_visit.slide(tab, "Shine", "start_score", 0.45)
     await page_visit.draw_zone(tab, "yard")
+    await page_visit.draw_mask(tab, (0.5, 0.4), (0.52, 0.4), (0.5, 0.44))
     assert await page_visit.serious_faults(tab) == []
     await page_visit.click(tab, "#tune-save")
     await tab.until("document.querySelector('#tune-words').textContent.startsWith('Saved in config.toml')")
     assert set(before.splitlines()) <= set(file.read_text().splitlines())  # nothing else has changed
     door = load(file).cameras["door"]
     assert door.actions["Shine"].start_score == 0.45
+    ((first, *others),) = door.mask
+    assert first == pytest.approx((0.5, 0.4), abs=0.01)
+    assert len(others) == 2
     assert door.zones["yard"] == ((0.5, 0.5), (0.54, 0.5), (0.54, 0.54))
 
 

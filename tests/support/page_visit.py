@@ -83,6 +83,19 @@ async def draw_zone(tab: Tab, name: str) -> None:
     await press(tab, "Enter", *["ArrowRight"] * 4, "Enter", *["ArrowDown"] * 4, "Enter", "Escape")
 
 
+async def draw_mask(tab: Tab, *corners: tuple[float, float]) -> None:
+    """Draw a mask with the pointer; corners are shares of a picture as wide as its place."""
+    await click(tab, "#new-mask")
+    place = "document.querySelector('.shapes').getBoundingClientRect()"
+    await tab.value("document.querySelector('.shapes').scrollIntoView({block: 'center'})")
+    rectangle = await tab.value(f"(({{x, y, width, height}}) => [x, y, width, height])({place})")
+    for corner in corners:
+        x, y = (rectangle[i] + corner[i] * rectangle[i + 2] for i in (0, 1))
+        for kind in ("mousePressed", "mouseReleased"):
+            await tab.do("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+    await click(tab, "#shape-done")
+
+
 async def find_a_clip(tab: Tab) -> None:
     """Open the oldest event, and again until its clip is there."""
     oldest, dialog = "document.querySelector('#events li:last-child button')", "document.querySelector('#event')"

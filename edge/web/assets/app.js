@@ -86,7 +86,11 @@ function connect() {
 
 byId("motion").addEventListener("change", watch);
 document.body.classList.add("ready");
-addEventListener("hashchange", () => { show(); byId("content").focus(); });
+addEventListener("hashchange", () => {
+  show();
+  byId("content").focus({ preventScroll: true });
+  scrollTo(0, 0);
+});
 document.addEventListener("visibilitychange", watch);
 show();
 connect();
