@@ -6,7 +6,6 @@ where anything is lost. Every second device is connected to the node that breaks
 
 import argparse
 import json
-import selectors
 import sys
 import tempfile
 import time
@@ -18,14 +17,13 @@ from typing import Any
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from benchmarks.fleet_devices import SyntheticDevice
+from benchmarks.fleet_devices import SyntheticFleet
 from benchmarks.fleet_nodes import BrokerNode
 from benchmarks.fleet_outboxes import OutboxPlan, OutboxProcess
 from edge.service.stage_timing import percentiles
 
 DRAIN_SECONDS = 60.0  # for what still waits in the end
 CONNECT_SECONDS = 5.0  # until all are connected
-MAINTAIN_SECONDS = 0.25  # between two looks at all connections
 
 
 @dataclass
@@ -45,13 +43,11 @@ class Received:
 def main() -> int:
     """Run it, and print what came of it."""
     options = _options()
-    selector = selectors.DefaultSelector()
-    with tempfile.TemporaryDirectory(prefix="fleet-") as name:
-        folder = Path(name)
-        hub = BrokerNode(folder)
-        edge = BrokerNode(folder, hub.port)
+    with tempfile.TemporaryDirectory(prefix="fleet-") as folder:
+        hub = BrokerNode(Path(folder))
+        edge = BrokerNode(Path(folder), hub.port)
         try:
-            return _run(options, hub, edge, selector, folder)
+            return _run(options, hub, edge, Path(folder))
         finally:
             edge.break_down()
             hub.break_down()
@@ -67,26 +63,24 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _run(
-    options: argparse.Namespace, hub: BrokerNode, edge: BrokerNode, selector: selectors.BaseSelector, folder: Path
-) -> int:
+def _run(options: argparse.Namespace, hub: BrokerNode, edge: BrokerNode, folder: Path) -> int:
     received = Received()
     subscriber = _subscribe(hub.port, received)
     ports, share = (hub.port, edge.port), options.outboxes / options.devices
     numbers = range(options.outboxes)
     real = OutboxProcess(OutboxPlan(numbers, ports, folder, options.rate * share, options.seconds, DRAIN_SECONDS))
-    synthetic = [SyntheticDevice(n, ports[n % 2], selector) for n in range(options.outboxes, options.devices)]
-    _serve(synthetic, selector, time.monotonic() + CONNECT_SECONDS)
+    synthetic = SyntheticFleet(range(options.outboxes, options.devices), ports)
+    synthetic.serve(CONNECT_SECONDS)
     real.begin()
-    outage = _publish(options, options.rate * (1 - share), synthetic, selector, edge)
+    outage = _publish(options, options.rate * (1 - share), synthetic, edge)
     deadline = time.monotonic() + DRAIN_SECONDS
-    while (any(one.waiting for one in synthetic) or not real.is_over) and time.monotonic() < deadline:
-        _serve(synthetic, selector, time.monotonic() + 0.5)
-    _serve(synthetic, selector, time.monotonic() + CONNECT_SECONDS)  # over the bridge
+    while (synthetic.waiting or not real.is_over) and time.monotonic() < deadline:
+        synthetic.serve(0.5)
+    synthetic.serve(CONNECT_SECONDS)  # what is still on the bridge
     published, waiting = real.result()
-    for device in synthetic:
-        published, waiting = published + device.published, waiting + device.waiting
-        device.close()
+    published += sum(device.published for device in synthetic.devices)
+    waiting += synthetic.waiting
+    synthetic.close()
     subscriber.disconnect()
     subscriber.loop_stop()
     return _report(options, published, waiting, received, outage)
@@ -102,11 +96,7 @@ def _subscribe(port: int, received: Received) -> Client:
 
 
 def _publish(
-    options: argparse.Namespace,
-    rate: float,
-    synthetic: list[SyntheticDevice],
-    selector: selectors.BaseSelector,
-    edge: BrokerNode,
+    options: argparse.Namespace, rate: float, synthetic: SyntheticFleet, edge: BrokerNode
 ) -> tuple[float, float]:
     """Let the synthetic devices publish in turn; when the node was away, unix time, s."""
     began, sent, away, back = time.monotonic(), 0, 0.0, 0.0
@@ -118,27 +108,10 @@ def _publish(
             edge.start_again()
             back = time.time()
         while sent < passed * rate:
-            synthetic[sent % len(synthetic)].step()
+            synthetic.step()
             sent += 1
-        _serve(synthetic, selector, time.monotonic() + 0.02)
+        synthetic.serve(0.02)
     return away, back
-
-
-_maintained_at = [0.0]  # monotonic, s
-
-
-def _serve(devices: list[SyntheticDevice], selector: selectors.BaseSelector, until: float) -> None:
-    """Read and write for all synthetic devices until then, monotonic, s."""
-    while True:
-        now = time.monotonic()
-        if now - _maintained_at[0] > MAINTAIN_SECONDS:
-            _maintained_at[0] = now
-            for device in devices:
-                device.maintain(now)
-        for key, events in selector.select(max(0.0, min(until - now, 0.05))):
-            key.data.handle(events)
-        if now >= until:
-            return
 
 
 def _report(

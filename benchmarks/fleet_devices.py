@@ -19,6 +19,7 @@ from edge.broker.topics import Topics
 from edge.config.schema import MqttConfig
 
 SIZE = 850  # bytes of a payload, as events have
+MAINTAIN_SECONDS = 0.25  # between two looks at all connections
 RETRY = 1.0  # seconds until a synthetic device connects again, give or take half
 KEEPALIVE = 60  # seconds
 
@@ -124,3 +125,43 @@ class SyntheticDevice(FleetDevice):
 
     def _on_publish(self, *_: Any) -> None:
         self.waiting -= 1
+
+
+class SyntheticFleet:
+    """All synthetic devices, served by one thread."""
+
+    def __init__(self, numbers: range, ports: tuple[int, int]) -> None:
+        self._selector = selectors.DefaultSelector()
+        self.devices = [SyntheticDevice(number, ports[number % 2], self._selector) for number in numbers]
+        self._maintained_at = 0.0  # monotonic, s
+        self._next = 0
+
+    @property
+    def waiting(self) -> int:
+        """Steps that no broker has acknowledged yet."""
+        return sum(device.waiting for device in self.devices)
+
+    def step(self) -> None:
+        """Let the next device publish a step."""
+        self.devices[self._next % len(self.devices)].step()
+        self._next += 1
+
+    def serve(self, seconds: float) -> None:
+        """Read and write for all of them for so long."""
+        until = time.monotonic() + seconds
+        while True:
+            now = time.monotonic()
+            if now - self._maintained_at > MAINTAIN_SECONDS:
+                self._maintained_at = now
+                for device in self.devices:
+                    device.maintain(now)
+            for key, events in self._selector.select(max(0.0, min(until - now, 0.05))):
+                key.data.handle(events)
+            if now >= until:
+                return
+
+    def close(self) -> None:
+        """Disconnect all."""
+        for device in self.devices:
+            device.close()
+        self._selector.close()
