@@ -190,7 +190,7 @@ def _health(camera: str, topics: Topics) -> Iterable[tuple[str, Entity]]:
         f"{camera}_overloaded",
         {
             "platform": "binary_sensor",
-            "name": f"{camera} too fast for the machine",
+            "name": f"{camera} overload",
             "state_topic": topics.telemetry,
             "value_template": too_slow,
             "device_class": "problem",

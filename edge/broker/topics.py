@@ -144,7 +144,10 @@ def active_payload(labels: Sequence[str], running: Mapping[str, int]) -> dict[st
 def thresholds_payload(labels: Sequence[str], settings: EventSettings) -> dict[str, object]:
     """The scores in force, by action."""
     found = {name: settings.for_action(name) for name in labels}
-    return {name: {"start_score": one.start_score, "keep_score": one.keep_score} for name, one in found.items()}
+    return {
+        name: {"start_score": round(one.start_score, 4), "keep_score": round(one.keep_score, 4)}
+        for name, one in found.items()
+    }
 
 
 def people_payload(active: int, other: int, least_score: float) -> dict[str, object]:
