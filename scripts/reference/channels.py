@@ -21,6 +21,7 @@ PARAMETERS = {
     "device": "`[device] name`, by default `korsal-edge`.",
     "camera": "Name of the camera in config.toml.",
     "action": "The model's label; characters other than A-Z a-z 0-9 _ - are percent-encoded.",
+    "op": "What was asked for.",
     "prefix": "`[mqtt] discovery_prefix`, by default `homeassistant`.",
 }
 REQUESTS = {
@@ -33,6 +34,7 @@ REQUESTS = {
     "clips": ("ClipsRequest", "Lists the clips to teach with; needs `[teaching] allow_fetch`."),
     "clip": ("ClipRequest", "Asks for a piece of one of these clips; needs `[teaching] allow_fetch`."),
 }
+UNKNOWN = "The answer to a request that does not exist: an error that names those that do."
 RESPONSES = {"health": "HealthResponse", "clips": "ClipsResponse", "clip": "ClipResponse"}  # the others: Response
 
 
@@ -131,7 +133,8 @@ def _requests() -> tuple[Channel, ...]:
 
 
 def _responses() -> tuple[Channel, ...]:
-    return tuple(
+    unknown = Channel("unknownResponse", TOPICS.response("{op}"), UNKNOWN, _message("Response"))
+    known = tuple(
         Channel(
             f"{_camel(op)}Response",
             TOPICS.response(op),
@@ -140,6 +143,7 @@ def _responses() -> tuple[Channel, ...]:
         )
         for op in OPS
     )
+    return (*known, unknown)
 
 
 def _camel(op: str) -> str:

@@ -57,4 +57,10 @@ def test_what_is_published_is_what_is_described(
         daemon.terminate()
         subscriber.wait_for_payload(f"{BASE}/available", b"offline")
     seen = described_messages.check(subscriber.messages, delivery=True)
-    assert set(described_messages.described()["channels"]) - seen == {"thermal", "lost", "clipRequest", "clipResponse"}
+    assert set(described_messages.described()["channels"]) - seen == {
+        "thermal",
+        "lost",
+        "clipRequest",
+        "clipResponse",
+        "unknownResponse",
+    }

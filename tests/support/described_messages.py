@@ -27,10 +27,11 @@ def validator(channel: str) -> jsonschema.Draft202012Validator:
 
 
 def channel_of(topic: str) -> str:
-    """The one channel whose topic this is."""
-    found = [key for key, channel in described()["channels"].items() if topic_pattern(channel).fullmatch(topic)]
-    assert len(found) == 1, f"{topic} belongs to {found or 'no channel of docs/asyncapi.json'}"
-    return found[0]
+    """The one channel whose topic this is, or the most specific of several."""
+    channels = described()["channels"]
+    found = [key for key, channel in channels.items() if topic_pattern(channel).fullmatch(topic)]
+    assert found, f"{topic} belongs to no channel of docs/asyncapi.json"
+    return min(found, key=lambda key: len(channels[key]["parameters"]))
 
 
 def check(messages: Iterable[MQTTMessage], delivery: bool = False) -> set[str]:
