@@ -34,6 +34,7 @@ ANSWER_SECONDS, TRIES = 10.0, 3  # requests have QoS 0: one that is lost is aske
 SMALLEST_PIECE = 1024  # bytes
 LARGEST_CLIP = 1 << 30  # bytes; more is no clip
 MOST_CLIPS = 100_000
+GONE = "no clip "  # in the error of a device that has deleted it
 TOO_LARGE = "too large for the broker"  # in the error of an answer that its broker would not forward
 
 Ask = Callable[[str, Mapping[str, object]], Mapping[str, Any]]  # op, data → the answer's data; raises FetchError
@@ -86,13 +87,13 @@ def fetch_by(project: Project, where: str, ask: Ask) -> str:
     new = [one for one in clips if not one.target(project).exists()]
     try:
         with tempfile.TemporaryDirectory(prefix=".incoming-", dir=project.folder) as arriving:
-            for clip in progress.track(new, "fetching", "clip", len(new)):
-                _bring(project, clip, Path(arriving), ask)
+            shown = progress.track(new, "fetching", "clip", len(new))
+            arrived = sum(_bring(project, clip, Path(arriving), ask) for clip in shown)
     except OSError as error:
         place_of = error.filename or project.folder
         raise FetchError(f"{place_of}: cannot be written ({error.strerror}); free space, and fetch again") from error
     cameras = ", ".join(sorted({one.camera for one in clips}))
-    return f"{where}: {len(clips)} clips of {cameras}, {len(new)} of them new, in {project.folder / 'videos'}/"
+    return f"{where}: {len(clips)} clips of {cameras}, {arrived} of them new, in {project.folder / 'videos'}/"
 
 
 def _listed(ask: Ask) -> Iterator[Clip]:
@@ -112,8 +113,8 @@ def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _bring(project: Project, clip: Clip, incoming: Path, ask: Ask) -> None:
-    """Put it into its place once it has arrived whole; one that the device has deleted meanwhile is left out."""
+def _bring(project: Project, clip: Clip, incoming: Path, ask: Ask) -> bool:
+    """Put it into its place once it has arrived whole; False where the device has deleted it meanwhile."""
     path, length, offset, size = incoming / f"{clip.stem}.mp4", PIECE, 0, 1
     facts: object = {}
     with path.open("wb") as file:
@@ -121,6 +122,8 @@ def _bring(project: Project, clip: Clip, incoming: Path, ask: Ask) -> None:
             try:
                 answer = ask("clip", {"name": clip.stem, "offset": offset, "length": length})
             except FetchError as error:
+                if GONE in str(error):
+                    return False
                 if TOO_LARGE not in str(error) or length <= SMALLEST_PIECE:
                     raise
                 length //= 2
@@ -131,6 +134,7 @@ def _bring(project: Project, clip: Clip, incoming: Path, ask: Ask) -> None:
             offset += len(content)
     files.write_atomically(incoming / f"{clip.stem}.json", json.dumps(facts, ensure_ascii=False).encode())
     place(project, clip, incoming)
+    return True
 
 
 def _content(answer: Mapping[str, Any], clip: Clip, offset: int) -> tuple[bytes, int]:

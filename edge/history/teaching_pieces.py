@@ -1,10 +1,12 @@
 """The clips to teach with, as requests over MQTT are given them: a list in parts, and each clip in pieces. Shell."""
 
 import base64
+import heapq
 import json
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from edge.broker.requests import RequestError
@@ -19,8 +21,16 @@ LARGEST_FACTS = 4096  # bytes of the file beside a clip
 
 def listed(folder: Path, after: str) -> Mapping[str, object]:
     """The clips whose names follow `after`, by name, with their bytes; `more`: whether that is not all."""
-    found = sorted(path for path in folder.glob(f"doubt-*{CLIP}") if NAME.fullmatch(path.stem) and path.stem > after)
-    clips = [{"name": path.stem, "bytes": path.stat().st_size} for path in found[:MOST_LISTED]]
+    try:
+        files = os.listdir(folder)
+    except OSError:  # nothing was kept yet
+        files = []
+    names = (file.removesuffix(CLIP) for file in files if file.endswith(CLIP))
+    found = heapq.nsmallest(MOST_LISTED + 1, (name for name in names if name > after and NAME.fullmatch(name)))
+    clips: list[Mapping[str, object]] = []
+    for name in found[:MOST_LISTED]:
+        with suppress(OSError):  # another thread deletes the oldest
+            clips.append({"name": name, "bytes": (folder / f"{name}{CLIP}").stat().st_size})
     return {"clips": clips, "more": len(found) > MOST_LISTED}
 
 

@@ -59,6 +59,18 @@ def test_what_is_new_arrives_whole(project: Project, tmp_path: Path, largest: in
     assert not list(project.folder.glob(".incoming-*"))
 
 
+def test_a_clip_that_the_device_deletes_meanwhile_is_left_out(project: Project, tmp_path: Path) -> None:
+    device = Device(tmp_path / "device")
+
+    def ask(op: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        if op == "clip" and data["name"] == CLIPS[0]:
+            raise FetchError(f"roof: no clip {CLIPS[0]}; request/clips lists them")
+        return device.ask(op, data)
+
+    assert "2 clips of back-yard, door, 1 of them new" in fetch_mqtt.fetch_by(project, "roof", ask)
+    assert [path.name for path in project.folder.glob("videos/**/*.mp4")] == [f"{CLIPS[1]}.mp4"]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

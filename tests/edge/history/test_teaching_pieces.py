@@ -43,6 +43,8 @@ def test_many_clips_are_listed_in_parts(folder: Path) -> None:
     two = teaching_pieces.listed(folder, one["clips"][-1]["name"])
     assert two == {"clips": [{"name": f"doubt-yard-{MOST_LISTED - 1:04}-0-0-0", "bytes": 2}], "more": False}
     assert teaching_pieces.listed(folder / "none", "") == {"clips": [], "more": False}
+    (folder / "doubt-a-gone.mp4").symlink_to(folder / "deleted meanwhile")
+    assert teaching_pieces.listed(folder, "doubt-a")["clips"] == one["clips"][:-1]
 
 
 @pytest.mark.parametrize(
