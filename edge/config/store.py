@@ -67,7 +67,7 @@ def _changed(path: Path, changes: Mapping[str, object], check: Check) -> tuple[b
     except TextError as error:
         raise ChangeError(f"{path} {error}") from error
     except OSError as error:
-        raise ChangeError(f"{path} cannot be read ({error.strerror})") from error
+        raise ChangeError(f"{path} cannot be read ({error.strerror}): put it back, or edit it by hand") from error
     if problems := tuple(check(config)):
         raise ChangeError(*problems)
     return content, config
