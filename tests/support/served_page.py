@@ -14,6 +14,9 @@ from edge.web.page_settings import PageSettings
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 
+NOW = 1_790_000_000.0  # when the first event of `kept_events` was stored, unix time, s
+PASSWORD = "opensesame"
+
 
 @dataclass(frozen=True)
 class Answer:
