@@ -287,3 +287,13 @@ def test_questions_are_answered_from_the_loop(told: tuple[LivePage, Told]) -> No
     assert len(rows) == scores.header["now"] - scores.header["first"] + 1
     assert set(nonsense.body) == {NO_FRAME}
     assert nothing.header["data"] == {"op": "None"}
+
+
+def test_a_clock_that_is_set_moves_no_scores(told: tuple[LivePage, Told]) -> None:
+    page, process = told
+    for unix_time in (1000.0, 2e9, 0.0):
+        page.frame(replace(frame(), unix_time=unix_time), NOTHING, result(person(3, 0.6)))
+    process.says.append({"kind": "ask", "number": 1, "op": "scores", "data": {"camera": "door", "after": 0}})
+    wait_for(lambda: [page.answer(Requests())] and process.got("answer"), "the answer")
+    rows = np.frombuffer(process.got("answer")[0].body, np.uint8).reshape(-1, 2)
+    assert 1 <= (rows[:, 0] == 150).sum() == (rows[-120:, 0] == 150).sum()  # all within the last minute
