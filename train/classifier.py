@@ -53,7 +53,7 @@ class ClassifierRun:
 
 def main(arguments: Sequence[str]) -> int:
     """The command line; returns the exit status."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     progress.enable(not options.no_progress)
     try:
         run = prepare(options.checkpoint, options.cache, options.seed)
@@ -146,19 +146,20 @@ def _mean(found: Sequence[PartScore], parts: Sequence[ValidationPart], group: Ac
     return sum(known) / len(known) if known else float("nan")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = Parser(
         prog="korsal-train classifier",
         description="Learn what the memory of a trained detector alone tells of the action, and add it to its scores. "
         "The data are those that it was trained on; how much it counts is chosen on the videos that are held out.",
     )
-    add = parser.add_argument
+    add = made.add_argument
     add("checkpoint", type=Path, help="best.pt of a run with --memory")
     add("-o", "--out", type=Path, required=True, help="the checkpoint to write")
     add("--cache", type=Path, default=Path("runs/cache"), help="of the run: decoded frames and maps; %(default)s")
-    gain = parser.add_mutually_exclusive_group()
+    gain = made.add_mutually_exclusive_group()
     gain.add_argument("--gain", type=number, help="how much it counts; default: chosen, without videos held out 0.5")
     gain.add_argument("--gain-of", type=Path, metavar="FILE.pt", help="count as much as in this other detector")
     add("--seed", type=whole_number(0), default=0, help="of what is drawn while it learns; %(default)s")
-    progress.add_option(parser)
-    return parser
+    progress.add_option(made)
+    return made

@@ -13,6 +13,7 @@ from convert.project.folders import Project
 from convert.project.propose import LEAST_SCORE, ProposeOptions
 from convert.project.run import RunOptions
 from edge.cameras.video_file import CaptureError
+from edge.config.config_file import SHIPPED_MODEL
 from edge.inference import EngineError
 from edge.packages import MissingPackageError
 from edge.shipped_files import AssetError, asset_path
@@ -62,7 +63,7 @@ def _new(options: argparse.Namespace) -> int:
 def _propose(options: argparse.Namespace) -> int:
     project = folders.read(options.project)
     known = deploy.known_model(project)
-    detector = options.detector or known or asset_path(folders.SHIPPED_MODEL)
+    detector = options.detector or known or asset_path(SHIPPED_MODEL)
     people = (options.person, options.minimum_score, options.again, options.threads)
     guesser = known if detector != known else None
     print(f"People are found by {detector}" + f", and what they do is guessed by {guesser}" * bool(guesser))

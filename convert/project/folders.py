@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge import files
+from edge.config.config_file import SHIPPED_MODEL
 from edge.shipped_files import asset_path
 from edge.text import near_duplicates
 from train.datasets import actions_file, own_data, project_data
@@ -13,7 +14,6 @@ from train.datasets.actions_file import ActionsFile
 from train.datasets.annotation_records import AnnotationError
 
 SHIPPED = "shipped"  # as weights to begin with: the shipped detector's
-SHIPPED_MODEL = "models/korsal-lite-ucf24x5.onnx"
 IMAGENET = ""  # likewise: the backbone's from ImageNet alone
 
 ACTIONS = """\

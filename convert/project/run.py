@@ -13,6 +13,7 @@ from convert.project.folders import Project
 from convert.project.run_folders import RunFolder
 from convert.project.steps import CONVERT, EVALUATE, TRAIN, RunPlan, RunStep
 from edge import packages
+from edge.manifest import LITE, Manifest
 from edge.terminal import progress
 from train.datasets import actions_file, loader, split_lists
 from train.datasets.annotation_records import AnnotationError, DataSet, VideoAnnotation
@@ -49,13 +50,13 @@ def run(project: Project, options: RunOptions) -> int:
     if status := _check(project):
         print(f"{project.folder}: nothing was taught; correct what is wrong above, and run it again")
         return status
-    licence = _licence(project)
+    start = _start(project)
     folder = _folder(project, options)
     if folder.state.finished:
         print(f"{folder.path}: nothing has changed since it was taught; --again teaches it anew")
-        _end(project, _plan(project, folder, data, options, licence), folder)
+        _end(project, _plan(project, folder, data, options, start), folder)
         return 0
-    return _go(project, _plan(project, folder, data, options, licence), folder)
+    return _go(project, _plan(project, folder, data, options, start), folder)
 
 
 def _check(project: Project) -> int:
@@ -74,7 +75,7 @@ def _folder(project: Project, options: RunOptions) -> RunFolder:
     return run_folders.begin(project, mark, options.kept)
 
 
-def _plan(project: Project, folder: RunFolder, data: DataSet, options: RunOptions, licence: str) -> RunPlan:
+def _plan(project: Project, folder: RunFolder, data: DataSet, options: RunOptions, start: Manifest | None) -> RunPlan:
     training, held = (data.train, ()) if options.all_groups else split_lists.held_out(data.train)
     return RunPlan(
         folder=project.folder,
@@ -89,7 +90,8 @@ def _plan(project: Project, folder: RunFolder, data: DataSet, options: RunOption
         seed=options.seed,
         int8=options.int8,
         silent=options.silent,
-        licence=licence,
+        licence=start.licence if start else "",
+        remembers=bool(start and start.memory and start.architecture == LITE),
         more=options.more,
     )
 
@@ -100,14 +102,14 @@ def _silent(training: Sequence[VideoAnnotation], held: Sequence[VideoAnnotation]
     return of_held or [video for video in training if video.quiet]
 
 
-def _licence(project: Project) -> str:
-    """That of the weights to begin with, which holds for what is made of them. Raises AnnotationError, AssetError."""
+def _start(project: Project) -> Manifest | None:
+    """Of the weights to begin with; None for ImageNet's alone. Raises AnnotationError, AssetError."""
     from train import starting_weights
     from train.checkpoint import CheckpointError
 
     weights = project.start()
     try:
-        return starting_weights.load(Path(weights)).manifest.licence if weights else ""
+        return starting_weights.load(Path(weights)).manifest if weights else None
     except CheckpointError as error:
         raise AnnotationError(f"{project.folder / actions_file.NAME}: start: {error}") from error
 

@@ -21,7 +21,8 @@ class RunPlan:
 
     `weights`: "" for ImageNet's. `calibration`: videos to learn from. `quiet`: those in which no event may begin.
     `validates`: whether anything is held out; `tested`: whether videos are kept for a last score. `int8`:
-    whether files of that precision are made too. `silent`: without progress.
+    whether files of that precision are made too. `silent`: without progress. `remembers`: whether the weights take a
+    memory's maps, of which a classifier is learnt anew.
     """
 
     folder: Path
@@ -38,6 +39,17 @@ class RunPlan:
     samples: int = SAMPLES
     seed: int = 0
     more: tuple[str, ...] = ()  # options of korsal-train, as --device cpu
+    remembers: bool = False
+
+    @property
+    def trained(self) -> Path:
+        """What is exported."""
+        return self.run / ("classified.pt" if self.remembers else "train/best.pt")
+
+    @property
+    def cache(self) -> Path:
+        """For decoded frames."""
+        return self.folder / ".cache"
 
     @property
     def model(self) -> Path:
@@ -69,7 +81,8 @@ def file_name(name: str) -> str:
 def steps(plan: RunPlan) -> tuple[RunStep, ...]:
     """All of them, in order."""
     held_out = [*_chosen_by_validation(plan)] if plan.validates else []
-    return (_train(plan), _export(plan, ()), *held_out, *(_reduced(plan) if plan.int8 else ()))
+    classifier = [_classifier(plan)] if plan.remembers else []
+    return (_train(plan), *classifier, _export(plan, ()), *held_out, *(_reduced(plan) if plan.int8 else ()))
 
 
 def _step(name: str, purpose: str, program: str, words: Sequence[object], makes: Path) -> RunStep:
@@ -78,15 +91,29 @@ def _step(name: str, purpose: str, program: str, words: Sequence[object], makes:
 
 def _train(plan: RunPlan) -> RunStep:
     out = plan.run / "train"
-    words: list[object] = [plan.folder, "--out", out, "--cache", plan.folder / ".cache"]
+    words: list[object] = [plan.folder, "--out", out, "--cache", plan.cache]
     words += ["--weights", plan.weights, "--learning-rate", LEARNING_RATE] if plan.weights else []
     words += ["--samples", plan.samples, "--validate-every", max(plan.samples // VALIDATIONS, 1), "--seed", plan.seed]
     words += ["--patience", PATIENCE] if plan.validates else ["--all-groups"]
     return _step("train", "learn", TRAIN, [*words, *plan.more], out / "best.pt")
 
 
+def _classifier(plan: RunPlan) -> RunStep:
+    words = [
+        "classifier",
+        plan.run / "train" / "best.pt",
+        "-o",
+        plan.trained,
+        "--cache",
+        plan.cache,
+        "--seed",
+        plan.seed,
+    ]
+    return _step("classifier", "learn what its memory alone tells", TRAIN, words, plan.trained)
+
+
 def _export(plan: RunPlan, known: Sequence[object]) -> RunStep:
-    words = ["export", plan.run / "train" / "best.pt", "-o", plan.model, "--name", plan.name]
+    words = ["export", plan.trained, "-o", plan.model, "--name", plan.name]
     words += [*(["--licence", plan.licence] if plan.licence else []), *known]
     name, purpose = ("finish", "put scores into the model") if known else ("export", "write the model")
     return _step(name, purpose, CONVERT, words, plan.model)

@@ -1,5 +1,6 @@
 """`korsal-convert check` of models that prepare frames themselves, and of engines built from them."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,9 @@ from tests.support.untrained_model import MANIFEST, write_untrained_onnx
 CLIP = ROOT / "demo" / "basketball.mp4"
 FP32 = ROOT / "models" / "korsal-lite-ucf24x5.onnx"
 # Without -int8-fp16, which ONNX Runtime takes minutes for; its graph is that of -int8.
-OTHERS = sorted(path for path in FP32.parent.glob("*.onnx") if path != FP32 and not path.stem.endswith("int8-fp16"))
+OTHERS = sorted(
+    path for path in FP32.parent.glob("korsal-*.onnx") if path != FP32 and not path.stem.endswith("int8-fp16")
+)
 
 
 @pytest.fixture(autouse=True)
@@ -156,5 +159,5 @@ def test_the_whole_conversion_does_not_hand_over_such_an_engine(
 def test_every_file_we_ship(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(FP32, path) == 0
     said = capsys.readouterr().out
-    assert "1 events begin: 0 missed, 0 extra" in said
+    assert re.search(r"\b[1-9]\d* events begin: 0 missed, 0 extra", said)
     assert ("motion maps of its own graph: " in said) == ("cpu" not in path.stem)

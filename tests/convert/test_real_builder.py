@@ -20,7 +20,7 @@ from tests.support.real_builder import GPU, build_for_real, real_builder
 from tests.support.tiny_model import MANIFEST, SIZE, write_tiny_model
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'korsal-edge[train]'")
-SHIPPED = sorted((ROOT / "models").glob("*.onnx"))
+SHIPPED = sorted((ROOT / "models").glob("korsal-*.onnx"))
 MODELS = [path for path in SHIPPED if "cpu" not in path.stem]  # that flavour is for ONNX Runtime alone
 CHANNELS, SCALE = 8, 0.05
 

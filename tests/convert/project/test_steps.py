@@ -8,7 +8,7 @@ import pytest
 from convert.commands import command_line
 from convert.project import steps
 from convert.project.steps import RunPlan
-from train import train_options
+from train import classifier, train_options
 
 PLAN = RunPlan(
     Path("mine"), Path("mine/runs/001"), "my actions", "start.onnx", (Path("a.mp4"), Path("b.mp4")), (Path("q.mp4"),)
@@ -27,6 +27,16 @@ def test_all_steps() -> None:
     assert names(PLAN) == ["train", "export", "detect", "quiet", "choose", "score", "finish", "int8", "int8-cpu"]
     assert "quiet" not in names(replace(PLAN, quiet=()))
     assert PLAN.model == Path("mine/runs/001/my-actions.onnx")
+
+
+def test_of_a_memory_a_classifier_is_learnt_anew_and_exported() -> None:
+    plan = replace(PLAN, remembers=True)
+    assert names(plan)[:3] == ["train", "classifier", "export"]
+    assert words(plan, "classifier")[1] == words(plan, "train")[words(plan, "train").index("--out") + 1] + "/best.pt"
+    for name in ("export", "finish"):
+        assert words(plan, name)[1] == words(plan, "classifier")[3] == str(plan.trained)
+        assert words(PLAN, name)[1] == str(PLAN.trained) == "mine/runs/001/train/best.pt"
+    assert words(plan, "classifier")[5] == words(plan, "train")[words(plan, "train").index("--cache") + 1]
 
 
 def test_without_anything_held_out_nothing_is_chosen_or_scored() -> None:
@@ -73,11 +83,13 @@ def test_without_int8() -> None:
 
 def test_every_command_takes_its_options() -> None:
     """As its own parser sees them; nothing is run."""
-    for step in steps.steps(replace(PLAN, tested=True)):
+    for step in steps.steps(replace(PLAN, tested=True, remembers=True)):
         if step.program == steps.CONVERT:
             single = step.words[0] in command_line.SUBCOMMANDS
             parser = command_line._subcommand_parser() if single else command_line._parser()
             parser.parse_args(step.words)
+        elif step.words[0] == "classifier":
+            classifier.parser().parse_args(step.words[1:])
         elif step.program == steps.TRAIN:
             train_options.parser().parse_args(step.words)
 

@@ -18,7 +18,7 @@ from tests.support.tiny_model import MANIFEST, write_tiny_model
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'korsal-edge[train]'")
 
-MODELS = sorted((ROOT / "models").glob("*.onnx"))
+MODELS = sorted((ROOT / "models").glob("korsal-*.onnx"))
 DETECTORS = [path for path in MODELS if not path.name.startswith("memory-")]
 
 

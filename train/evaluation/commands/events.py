@@ -64,6 +64,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="ACTION",
         help="actions that happen in those all the same, as walking in a street: they do not keep these quiet",
     )
+    parser.add_argument(
+        "--least",
+        type=fraction,
+        default=CANDIDATES[0],
+        help="for --choose: no lower score, where the data hardly show anything but actions; %(default)s",
+    )
     parser.add_argument("--quiet-rate", type=frame_rate, help=f"frames per second of those; default: {RATE_OF_FILE}")
 
 
@@ -119,12 +125,17 @@ def _choose(found: SavedDetections, truth: Truth, counted: Sequence[int], option
     if options.data is None:
         raise EvaluationError("--choose compares right events with wrong ones; give the --data with the true actions")
     output_paths.check(options.choose, "--choose")
-    rules = [settings_at(score) for score in CANDIDATES]
+    candidates = [score for score in CANDIDATES if score >= options.least]
+    if not candidates:
+        raise EvaluationError(
+            f"--least {options.least:g}: {CANDIDATES[-1]:g} is the highest score to choose; give less"
+        )
+    rules = [settings_at(score) for score in candidates]
     counts = _counts(found, truth, rules)
-    chosen = best_start_scores(CANDIDATES, counts, _background(options, found.label_names, rules))
+    chosen = best_start_scores(candidates, counts, _background(options, found.label_names, rules))
     for label in counted:
         score = chosen[label]
-        words = _in_words(score, counts[CANDIDATES.index(score)][label] if score else None)
+        words = _in_words(score, counts[candidates.index(score)][label] if score else None)
         print(f"{found.label_names[label]}: {words}")
     scores = {found.label_names[label]: score for label in counted if (score := chosen[label])}
     start_scores.save(scores, options.choose)

@@ -59,6 +59,16 @@ def test_chosen_scores_are_printed_by_action(capsys: pytest.CaptureFixture[str])
     assert following == "Next: korsal-convert export best.pt -o mine.onnx --start-scores out.json"
 
 
+def test_no_score_below_the_least_is_chosen() -> None:
+    words = "found.npz --data a.xml --rate 10 --choose out.json"
+    assert events(words) == 0
+    alone = chosen()["Run"]
+    assert events(f"{words} --least {alone:g}") == 0
+    assert chosen()["Run"] == alone
+    assert events(f"{words} --least {alone + 0.02:g}") == 0
+    assert chosen().get("Run", 1) > alone
+
+
 def test_events_of_actions_that_the_data_does_not_annotate_are_neither_right_nor_wrong(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -116,6 +126,7 @@ def test_each_file_has_its_own_rate(words: str, labels: set[str]) -> None:
         ("found.npz --data a.xml --choose out.json --quiet street.npz --quiet-shows Fly", "Fly: the model knows Run"),
         ("found.npz --data a.xml --choose out.json --quiet-shows Run", "says of --quiet videos what they show; name"),
         ("found.npz --start-scores start.json", "start.json: has Fly, which found.npz has not; give start scores that"),
+        ("found.npz --data a.xml --choose out.json --least 0.95", "0.9 is the highest score to choose; give less"),
         ("found.npz --choose out.json", "give the --data with the true actions"),
         ("found.npz --data a.xml --choose found.npz/out.json", "cannot be written"),
         ("found.npz --data a.xml --choose .", "is a folder; give --choose a file to write"),
