@@ -103,7 +103,7 @@ def examine(path: Path, folder: Path) -> Iterator[Finding]:
     if state.get("LoadState") == "loaded":
         yield service(state)
         yield from hidden_files(config.model, config.cameras, path)
-        yield from _remote_config(config.mqtt, path)
+        yield from writable_configuration(config, path)
     yield from permissions(config, path)
     yield from (found := runtime(config.model.runtime))
     told = [reason for one in found for reason in (one.text, one.remedy)]
@@ -145,12 +145,16 @@ def _as_the_service(folder: Path) -> Finding:
     return ok("user", f"all checks are made as {SERVICE_USER}, the service's user")
 
 
-def _remote_config(settings: MqttConfig, path: Path) -> list[Finding]:
-    """Check that the service may write its configuration file, where allow_remote_config asks for that."""
-    if not settings.allow_remote_config or can_store(path):
-        return []
-    remedy = "run install.sh again, which gives the service a folder for it where that key is set"
-    return [wrong("mqtt.allow_remote_config", f"the service may not write {path}", remedy)]
+def writable_configuration(config: Config, path: Path) -> Iterator[Finding]:
+    """Check that the service may write its configuration file, where requests or the live page may ask for that."""
+    if can_store(path):
+        return
+    if config.mqtt.allow_remote_config:
+        remedy = "run install.sh again, which gives the service a folder for it where that key is set"
+        yield wrong("mqtt.allow_remote_config", f"the service may not write {path}", remedy)
+    if config.web.enabled and config.web.allow_changes:
+        remedy = "write that key into [web], and run install.sh again; false keeps changes off the page"
+        yield warning("web.allow_changes", f"what is saved on the live page cannot be written to {path}", remedy)
 
 
 def _devices(configured: Mapping[str, CameraConfig]) -> tuple[Path, ...]:

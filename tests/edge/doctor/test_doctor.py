@@ -14,7 +14,7 @@ from edge.doctor import broker as doctor_broker
 from edge.doctor import runtime as doctor_runtime
 from edge.doctor.broker import broker
 from edge.doctor.camera import argus, camera
-from edge.doctor.doctor import credentials, doctor, examine, model
+from edge.doctor.doctor import credentials, doctor, examine, model, writable_configuration
 from edge.doctor.finding import ok, warning, wrong
 from edge.doctor.host import clips, clock_finding, device_access, disk, hidden_files, motion, opencv, service
 from edge.doctor.runtime import gpu, runtime
@@ -184,6 +184,24 @@ def test_a_state_directory_that_cannot_be_written(tmp_path: Path) -> None:
     assert disk(tmp_path / "file", 1).level == "wrong"
     assert disk(Path("/proc/korsal-edge"), 1).level == "wrong"
     assert disk(tmp_path / "new", 1).level == "ok"
+
+
+@pytest.mark.parametrize(
+    ("tables", "found"),
+    [
+        ({}, []),
+        ({"mqtt": {"allow_remote_config": True}}, [("wrong", "mqtt.allow_remote_config")]),
+        ({"web": {"enabled": True}}, [("warning", "web.allow_changes")]),
+        ({"web": {"enabled": True, "allow_changes": False}}, []),
+    ],
+)
+def test_a_configuration_that_cannot_be_written(
+    tables: dict[str, object], found: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, path = configured(tmp_path, **tables), tmp_path / "config.toml"
+    assert not [*writable_configuration(config, path)]
+    monkeypatch.setattr("edge.doctor.doctor.can_store", lambda path: False)  # root may write everywhere
+    assert [(one.level, one.subject) for one in writable_configuration(config, path)] == found
 
 
 def test_a_disk_that_is_nearly_full(tmp_path: Path) -> None:
