@@ -105,9 +105,9 @@ def unreadable(path: Path, error: Exception) -> StoreError:
 
 def check_version(database: sqlite3.Connection, path: Path) -> None:
     """Raise StoreError where the tables are not ours, or of a newer version; the file stays as it is."""
-    version = database.execute("PRAGMA user_version").fetchone()[0]
-    foreign = not version and database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if foreign or version < 0:
+    both = "SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version"  # at one moment
+    version, tables = database.execute(both).fetchone()
+    if (not version and tables) or version < 0:
         raise StoreError(f"{path}: is no event store: move it away, and a new one is made")
     if version > VERSION:
         raise StoreError(
