@@ -20,6 +20,7 @@ from convert.batch_norm_folding import fold_norms
 from edge.manifest import LITE
 from train.networks import architectures
 from train.networks.decoder import Decoder
+from train.networks.memory_step import MemoryStep
 from train.networks.movinet import FEATURES, MoViNet, memory_shapes
 from train.networks.yowo.decoder import PriorDecoder, PriorMaps
 from train.networks.yowo.lite import YowoLite
@@ -64,7 +65,7 @@ def _calls(frames: int) -> dict[str, Callable[[], object]]:
     for network in (lite, yowo):
         fold_norms(network)  # as exports have it
     with_map = PriorDecoder(_WithMap(yowo), TOP_K)
-    stream = movinet_export.export(MoViNet().eval(), HEIGHT, WIDTH).SerializeToString()
+    stream = movinet_export.export(MemoryStep(MoViNet().eval()), HEIGHT, WIDTH).SerializeToString()
     image, clip = (1, 3, HEIGHT, WIDTH), (1, 3, frames, HEIGHT, WIDTH)
     step = [image, *memory_shapes(1, HEIGHT, WIDTH)]
     return {

@@ -23,7 +23,7 @@ from edge.clip_inference import of_clips
 from edge.engines import onnxruntime_engine
 from edge.inference import Engine, Outputs
 from edge.manifest import INPUT, OUTPUTS, WEIGHTS_KEY, Manifest, clip_shapes, input_shape, input_shapes, memory_shapes
-from edge.memory_network import FEATURES, TAP
+from edge.memory_network import ANSWERS, AVERAGE, FEATURES, TAP
 from edge.terminal.progress import Progress
 from edge.text import TextError, decode_utf8
 from train import checkpoint as checkpoints
@@ -34,7 +34,7 @@ from train.networks.yowo import clip_networks
 
 DEFAULT_FRAMES = 32  # frames to compare with
 MAP_TOLERANCE = 1e-3  # of a clip's map, of its largest value
-_RANGES = {FEATURES: (0, 6), TAP: (-40, 40)}  # of noise; a placement is of 0 to 1
+_RANGES = {FEATURES: (0, 6), TAP: (-40, 40), AVERAGE: (0, 6), ANSWERS: (-20, 20)}  # of noise; a placement: 0 to 1
 UNCHANGED: Mapping[str, Any] = MappingProxyType({})
 
 

@@ -21,9 +21,9 @@ def write_beside(checkpoint: Checkpoint, target: Path) -> MemoryNetwork | None:
     known = checkpoint.manifest.memory
     if known is None:
         return None
-    network, _ = memory_engine.network(checkpoint, known)
-    content = movinet_export.export(network, known.size, known.size).SerializeToString()
-    described = replace(memory_engine.with_parts(known), sha256=hashlib.sha256(content).hexdigest())
+    step, _ = memory_engine.step(checkpoint, known)
+    content = movinet_export.export(step, known.size, known.size).SerializeToString()
+    described = replace(memory_engine.with_parts(known, step), sha256=hashlib.sha256(content).hexdigest())
     path = memory_path(target, described)
     try:
         files.write_atomically(path, content)

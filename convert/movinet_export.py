@@ -16,14 +16,14 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from convert.torch_export import OPSET, ExportError, onnx_of
 from edge import files
 from edge.manifest import INPUT
-from edge.memory_network import FEATURES, TAP, next_part_names, part_names
+from edge.memory_network import next_part_names, part_names
 from train import output_paths
-from train.networks.movinet import SIZE, MoViNet, memory_shapes
+from train.networks.memory_step import MemoryStep
+from train.networks.movinet import SIZE, memory_shapes
 from train.networks.movinet_weights import MovinetError, load
 from train.output_paths import OutputPathError
 
@@ -45,32 +45,19 @@ def main() -> None:
         parser.error("--height and --width: must be positive")
     try:
         output_paths.check(options.output, "--output", ".onnx")
-        model = export(load(options.weights)[0], options.height, options.width)
+        model = export(MemoryStep(load(options.weights)[0]), options.height, options.width)
         files.write_atomically(options.output, model.SerializeToString())
     except (MovinetError, OutputPathError, ExportError, OSError) as error:
         sys.exit(str(error))
     print(f"{options.output}: answers as torch does")
 
 
-class _Step(nn.Module):
-    """The network for one frame of each stream."""
-
-    def __init__(self, network: MoViNet) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, image: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
-        features, tap, after = self.network.maps(image[:, None], memory)
-        return features[:, 0], tap[:, 0], *after
-
-
-def export(network: MoViNet, height: int, width: int) -> onnx.ModelProto:
+def export(step: MemoryStep, height: int, width: int) -> onnx.ModelProto:
     """The model for frames of that size and any number of streams. ExportError where it does not answer as torch."""
-    step = _Step(network).eval()
-    inputs = dict(
-        zip((INPUT, *MEMORY), (torch.zeros(1, 3, height, width), *network.memory(1, height, width)), strict=True)
-    )
-    model = onnx_of(step, inputs, (FEATURES, TAP, *NEXT_MEMORY), OPSET, folds=False)
+    shapes = step.part_shapes(1, height, width)
+    parts = dict(zip(part_names(len(shapes)), map(torch.zeros, shapes), strict=True))
+    outputs = (*step.names, *next_part_names(len(shapes)))
+    model = onnx_of(step.eval(), {INPUT: torch.zeros(1, 3, height, width), **parts}, outputs, OPSET, folds=False)
     difference = _difference(step, model.SerializeToString(), height, width)
     if not difference <= TOLERANCE:
         raise ExportError(
@@ -80,21 +67,23 @@ def export(network: MoViNet, height: int, width: int) -> onnx.ModelProto:
     return model
 
 
-def _difference(step: _Step, model: bytes, height: int, width: int) -> float:
-    """The largest of features, tap and memory in ONNX Runtime and torch, over a few frames of noise."""
+def _difference(step: MemoryStep, model: bytes, height: int, width: int) -> float:
+    """The largest of all outputs in ONNX Runtime and torch, over a few frames of noise."""
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     streams, frames = CHECKED
     noise = np.random.default_rng(0).random((frames, streams, 3, height, width), np.float32)
-    memory: list[NDArray[np.float32]] = [value.numpy() for value in step.network.memory(streams, height, width)]
+    shapes = step.part_shapes(streams, height, width)
+    parts: list[NDArray[np.float32]] = [np.zeros(shape, np.float32) for shape in shapes]
+    before, after = part_names(len(shapes)), next_part_names(len(shapes))
     largest = 0.0
     for image in noise:
-        inputs = {INPUT: image, **dict(zip(MEMORY, memory, strict=True))}
+        inputs = {INPUT: image, **dict(zip(before, parts, strict=True))}
         with torch.inference_mode():
             expected = step(*map(torch.from_numpy, inputs.values()))
-        answers = session.run([FEATURES, TAP, *NEXT_MEMORY], inputs)
+        answers = session.run([*step.names, *after], inputs)
         pairs = zip(answers, expected, strict=True)
         largest = float(np.max([largest, *(np.abs(answer - other.numpy()).max() for answer, other in pairs)]))
-        memory = answers[2:]
+        parts = answers[len(step.names) :]
     return largest
 
 

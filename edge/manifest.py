@@ -254,7 +254,7 @@ def _key_problems(content: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(clip := content.get("clip"), dict):
         yield from _differences("clip.", clip, {f.name for f in fields(ClipInput)} - (clips.OF_FILES - clip.keys()))
     if isinstance(memory := content.get("memory"), dict):
-        named = {f.name for f in fields(MemoryNetwork)} - (memory_network.OF_FILES - memory.keys())
+        named = {f.name for f in fields(MemoryNetwork)} - (memory_network.OPTIONAL - memory.keys())
         yield from _differences("memory.", memory, named)
 
 

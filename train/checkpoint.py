@@ -1,7 +1,7 @@
 """Checkpoints: weights, the settings they were trained with, and what a resumed training needs. Shell."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +151,7 @@ def _memory(checkpoint: Checkpoint) -> MemoryNetwork | None:
     memory = checkpoint.manifest.memory
     if memory is None:
         return None
-    known = memory_network(memory.weights, memory.interval, memory.size)
+    known = replace(memory_network(memory.weights, memory.interval, memory.size), answers=memory.answers)
     if checkpoint.manifest.architecture not in (LITE, YOWO_LITE) or map_shapes(memory, 1) != map_shapes(known, 1):
         raise CheckpointError(
             f"{checkpoint.title}: takes a memory's maps in a way that is not known here; update korsal-edge"

@@ -18,6 +18,7 @@ from train import (
     classifier_examples,
     classifier_training,
     memory_features,
+    memory_weights,
     run_samples,
     train_settings,
     training_data,
@@ -81,16 +82,20 @@ def prepare(checkpoint: Path, cache: Path, seed: int) -> ClassifierRun:
     settings = settings_of(saved)
     data, packed = training_data.with_frames(training_data.load(settings), cache)
     known, memory = memory_features.of_file(settings.memory, packed, CPU)
-    if data.labels != saved.manifest.labels or known != saved.manifest.memory:
+    if data.labels != saved.manifest.labels or known != saved.manifest.memory.as_trained():
         changed = "labels" if data.labels != saved.manifest.labels else "weights of its memory"
         raise CheckpointError(
             f"{checkpoint}: was trained with other {changed} than {data.title} has now; train it again"
         )
+    step = memory_weights.load_step(Path(settings.memory), answers=True)
+    memory = memory_features.with_answers(step, memory)
+    manifest = replace(saved.manifest, memory=replace(known, answers=step.answers))
     videos, count = [video for part in data.parts for video in part.training], len(data.labels)
     groups = classifier_examples.groups_of([part.labels for part in data.parts], videos, count)
     found = classifier_examples.examples(videos, groups, count, memory, seed)
-    scored = run_samples.validated(data, settings.validation_stride, packed, saved.manifest, memory)
-    return ClassifierRun(saved, groups, found, scored)
+    scored = run_samples.validated(data, settings.validation_stride, packed, manifest, memory)
+    weights = {name: value for name, value in saved.weights.items() if not name.startswith(PREFIX)}
+    return ClassifierRun(replace(saved, manifest=manifest, weights=weights), groups, found, scored)
 
 
 def settings_of(saved: Checkpoint) -> TrainSettings:

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from edge.inference import Engine, Infer, StreamingMemory
 from edge.manifest import INPUT
-from edge.memory_network import FEATURES, TAP, MemoryNetwork, next_part_names, part_names
+from edge.memory_network import MemoryNetwork, next_part_names, part_names
 from train import checkpoint as checkpoints
 from train import memory_features, memory_weights
 from train.checkpoint import Checkpoint, CheckpointError
-from train.networks.movinet import MoViNet, memory_shapes
+from train.networks.memory_step import MemoryStep
 from train.networks.movinet_weights import MovinetError
 
 MANY = 1 << 16  # pictures at once: what limits them is the machine's memory
@@ -31,23 +31,23 @@ def memory(checkpoint: Checkpoint) -> StreamingMemory | None:
     manifest = checkpoint.manifest
     if manifest.memory is None:
         return None
-    found, path = network(checkpoint, manifest.memory)
-    described = with_parts(manifest.memory)
+    found, path = step(checkpoint, manifest.memory)
+    described = with_parts(manifest.memory, found)
     return StreamingMemory(_infer(found, len(described.parts)), described, manifest.rate, path, "torch", MANY)
 
 
-def network(checkpoint: Checkpoint, wanted: MemoryNetwork) -> tuple[MoViNet, Path]:
-    """The network whose maps a checkpoint takes, and its file.
+def step(checkpoint: Checkpoint, wanted: MemoryNetwork) -> tuple[MemoryStep, Path]:
+    """The network whose maps a checkpoint takes, for pictures as they come, and its file.
 
     That is the one that training took it from, or of that name beside the checkpoint. Raises CheckpointError where both
     are gone, or it holds another.
     """
     path = _place(checkpoint)
     try:
-        found = memory_weights.load(path)
+        found = memory_weights.load_step(path, bool(wanted.answers))
     except MovinetError as error:
         raise CheckpointError(f"{checkpoint.title}: needs the memory it was trained with, and {error}") from error
-    if memory_features.digest(found.state_dict()) != wanted.weights:
+    if memory_features.digest(found.network.state_dict()) != wanted.weights:
         raise CheckpointError(
             f"{checkpoint.title}: was trained with another memory than {path} holds; put its own there"
         )
@@ -60,21 +60,19 @@ def _place(checkpoint: Checkpoint) -> Path:
     return known if known.exists() else beside
 
 
-def with_parts(network: MemoryNetwork) -> MemoryNetwork:
+def with_parts(network: MemoryNetwork, step: MemoryStep) -> MemoryNetwork:
     """The same, with the shapes of the parts of its memory, which checkpoints do not name."""
-    shapes = memory_shapes(1, network.size, network.size)
+    shapes = step.part_shapes(1, network.size, network.size)
     return replace(network, parts=tuple(shape[1:] for shape in shapes))
 
 
-def _infer(network: MoViNet, parts: int) -> Infer:
+def _infer(step: MemoryStep, parts: int) -> Infer:
     """As that of `StreamingMemory`."""
-    before, after = part_names(parts), next_part_names(parts)
+    before, names = part_names(parts), (*step.names, *next_part_names(parts))
 
     @torch.inference_mode()
     def infer(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
-        images = torch.from_numpy(inputs[INPUT])[:, None]
-        features, tap, renewed = network.maps(images, [torch.from_numpy(inputs[name]) for name in before])
-        maps = {FEATURES: features[:, 0], TAP: tap[:, 0]}
-        return {name: value.numpy() for name, value in {**maps, **dict(zip(after, renewed, strict=True))}.items()}
+        outputs = step(*(torch.from_numpy(inputs[name]) for name in (INPUT, *before)))
+        return {name: value.numpy() for name, value in zip(names, outputs, strict=True)}
 
     return infer

@@ -5,7 +5,7 @@ They are of whole frames as they are: an augmentation moves where they lie, not 
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edge.files import write_atomically
-from edge.memory_network import FEATURES, PLACEMENT, TAP, MemoryNetwork
+from edge.memory_network import ANSWERS, AVERAGE, FEATURES, PLACEMENT, TAP, MemoryNetwork, map_shapes
 from edge.memory_placement import placement
 from edge.streaming_memory import picture
 from edge.terminal import progress
@@ -23,10 +23,12 @@ from train import memory_weights, processes
 from train.augment import Augmentation
 from train.datasets.packed_video import REMEDY, FrameError, PackedVideo
 from train.networks import movinet
+from train.networks.memory_step import MemoryStep, averages
 from train.networks.movinet import MoViNet
 
 INTERVAL = 4  # frames: near the five a second that MoViNet was trained at
 FORMAT = "1"  # part of the file's name
+AVERAGES = ".averages"  # ending of their file, beside that of the maps
 CLIP = 16  # frames that go through the network at once
 
 
@@ -34,12 +36,14 @@ CLIP = 16  # frames that go through the network at once
 class MemoryFeatures:
     """The maps of one video, in a file of rows in float16, one for each frame that the network saw.
 
-    `size`: (width, height) of the video's frames, pixels.
+    `size`: (width, height) of the video's frames, pixels. `averages`: the file of AVERAGE and ANSWERS, the same way,
+    where the memory has answers.
     """
 
     path: Path
     memory: MemoryNetwork
     size: tuple[int, int]
+    averages: Path | None = None
 
     def inputs(
         self, frame: int, remembers: bool, augmentation: Augmentation, input_size: tuple[int, int]
@@ -48,28 +52,36 @@ class MemoryFeatures:
 
         They are those of the newest frame that the network saw until then. Raises FrameError.
         """
-        row = self._row(frame // self.memory.interval) if remembers else np.zeros(_numbers(self.memory), np.float16)
-        features, tap = np.split(row.astype(np.float32), [int(np.prod(self.memory.features))])
-        return {
-            FEATURES: features.reshape(self.memory.features),
-            TAP: tap.reshape(self.memory.tap),
-            PLACEMENT: placement(augmentation.matrix, self.size, input_size),
-        }
+        found = {PLACEMENT: placement(augmentation.matrix, self.size, input_size)}
+        for path, names in self._files():
+            found |= self._row(path, names, frame) if remembers else self._zeros(names)
+        return found
 
-    def last_map(self, frame: int) -> NDArray[np.float32]:
-        """FEATURES (C, h, w) of the newest frame that the network saw until then. Raises FrameError."""
-        row = self._row(frame // self.memory.interval)[: int(np.prod(self.memory.features))]
-        return row.astype(np.float32).reshape(self.memory.features)
+    def average(self, frame: int) -> dict[str, NDArray[np.float32]]:
+        """AVERAGE and ANSWERS at the newest frame that the network saw until then, by name. Raises FrameError."""
+        assert self.averages is not None
+        return self._row(self.averages, (AVERAGE, ANSWERS), frame)
 
-    def _row(self, number: int) -> NDArray[np.float16]:
-        numbers = _numbers(self.memory)
+    def _files(self) -> Iterator[tuple[Path, tuple[str, ...]]]:
+        yield self.path, (FEATURES, TAP)
+        if self.averages is not None:
+            yield self.averages, (AVERAGE, ANSWERS)
+
+    def _zeros(self, names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        return {name: np.zeros(shape, np.float32) for name, shape in _shapes(self.memory, names).items()}
+
+    def _row(self, path: Path, names: Sequence[str], frame: int) -> dict[str, NDArray[np.float32]]:
+        shapes = _shapes(self.memory, names)
+        ends = np.cumsum([np.prod(shape) for shape in shapes.values()])
+        start = 2 * int(ends[-1]) * (frame // self.memory.interval)
         try:
-            row = np.fromfile(self.path, np.float16, numbers, offset=2 * numbers * number)
+            row = np.fromfile(path, np.float16, int(ends[-1]), offset=start)
         except OSError as error:
-            raise FrameError(f"{self.path}: cannot be read ({error}); run it again, it is created again") from error
-        if len(row) != numbers:
-            raise FrameError(f"{self.path}: is cut short; {REMEDY}")
-        return row
+            raise FrameError(f"{path}: cannot be read ({error}); run it again, it is created again") from error
+        if len(row) != ends[-1]:
+            raise FrameError(f"{path}: is cut short; {REMEDY}")
+        parts = np.split(row.astype(np.float32), ends[:-1])
+        return {name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
 
 
 MemoryVideos = Mapping[str, MemoryFeatures]  # by name; without any, samples have no MEMORY_INPUTS
@@ -90,9 +102,44 @@ def of_file(
     return memory, open_features(packed, network.to(device), memory)
 
 
-def _numbers(memory: MemoryNetwork) -> int:
-    """In one row: the last map, then the tap."""
-    return int(np.prod(memory.features) + np.prod(memory.tap))
+def with_answers(step: MemoryStep, known: MemoryVideos) -> MemoryVideos:
+    """The same videos with the averages of their maps and what the network answers of these, computed where missing.
+
+    Raises FrameError.
+    """
+    found = {}
+    for name, video in progress.track(known.items(), "averaging", "video", len(known)):
+        memory = replace(video.memory, answers=step.answers)
+        path = video.path.with_suffix(AVERAGES)
+        if not path.exists() or path.stat().st_size * _numbers(memory, (FEATURES, TAP)) != (
+            video.path.stat().st_size * _numbers(memory, (AVERAGE, ANSWERS))
+        ):
+            _write(path, _averages(step, video).tobytes())
+        found[name] = MemoryFeatures(video.path, memory, video.size, path)
+    return found
+
+
+@torch.inference_mode()
+def _averages(step: MemoryStep, video: MemoryFeatures) -> NDArray[np.float16]:
+    """Rows of AVERAGE and ANSWERS, flat."""
+    assert step.classifier is not None
+    memory = video.memory
+    rows = np.fromfile(video.path, np.float16).reshape(-1, _numbers(memory, (FEATURES, TAP)))
+    maps = torch.from_numpy(rows[:, : int(np.prod(memory.features))].astype(np.float32))
+    average = averages(maps.reshape(-1, *memory.features))
+    answers = step.classifier(average.mean(dim=(2, 3)))
+    return torch.cat([average.flatten(1), answers], dim=1).numpy().astype(np.float16)
+
+
+def _shapes(memory: MemoryNetwork, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Of these maps, without the batch."""
+    shapes = map_shapes(memory, 1)
+    return {name: shapes[name][1:] for name in names}
+
+
+def _numbers(memory: MemoryNetwork, names: Sequence[str] = (FEATURES, TAP)) -> int:
+    """In one row of them."""
+    return sum(int(np.prod(shape)) for shape in _shapes(memory, names).values())
 
 
 def described(network: MoViNet, interval: int = INTERVAL, size: int = movinet.SIZE) -> MemoryNetwork:

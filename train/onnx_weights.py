@@ -53,7 +53,7 @@ def load(path: Path) -> Checkpoint:
             f"{path}: its network is {manifest.architecture}, and known are "
             f"{', '.join(architectures.ARCHITECTURES)}; update korsal-edge"
         )
-    memory = None if manifest.memory is None else manifest.memory.without_file()
+    memory = None if manifest.memory is None else manifest.memory.as_trained()
     outside = replace(manifest, preprocessing="outside", memory=memory)
     beside = {} if manifest.memory is None else {"memory": str(memory_path(path, manifest.memory))}
     return Checkpoint(outside, _state(model, outside, path), beside, file=path)

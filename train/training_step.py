@@ -111,7 +111,7 @@ def load_trained(network: nn.Module, saved: Checkpoint, manifest: Manifest) -> N
             raise CheckpointError(
                 f"{saved.file}: was trained with {name} {theirs}, this run has {ours}; leave that option out"
             )
-    if saved.manifest.memory not in (None, manifest.memory):
+    if saved.manifest.memory and saved.manifest.memory.as_trained() != manifest.memory:
         raise CheckpointError(
             f"{saved.file}: was trained with another memory; give --memory the weights that it was trained with"
         )

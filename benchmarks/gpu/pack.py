@@ -22,7 +22,7 @@ from torch import Tensor
 from benchmarks.gpu import packages
 from benchmarks.gpu.data import JHMDB21, MEMORY, UCF24
 from train.datasets.split_lists import list_of_names
-from train.memory_weights import NAMED
+from train.memory_weights import NETWORK
 from train.networks import movinet_weights
 from train.safe_reading import array_pickle
 
@@ -74,7 +74,7 @@ def tracked(*pathspecs: str) -> list[Path]:
 
 def network_alone(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Of MoViNet's weights those that a memory has: without the classifier, four fifths of them."""
-    return {name: value for name, value in weights.items() if name.startswith(NAMED)}
+    return {name: value for name, value in weights.items() if name.startswith(NETWORK)}
 
 
 def _pack_repository(target: Path) -> None:

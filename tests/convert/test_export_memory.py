@@ -24,6 +24,7 @@ from edge.engines.memory_file import memory_path
 from edge.engines.tensorrt_build_plan import BuildOptions, Platform
 from edge.inference import Engine, EngineError, LoadedEngine
 from edge.manifest import input_shapes
+from edge.memory_network import ANSWERS, AVERAGE
 from edge.open_model import open_model
 from edge.pipeline import PipelineSettings
 from edge.tiles import Tiling
@@ -39,6 +40,7 @@ from train.checkpoint import Checkpoint
 from train.memory_features import described
 from train.networks.lite import LiteDetector
 from train.networks.memory_classifier import PREFIX, MemoryClassifier
+from train.networks.movinet import CLASSES
 from train.networks.movinet_weights import MovinetError
 from train.open_model import open_model as train_open_model
 
@@ -71,7 +73,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, calibrated: tuple[str, ...]
     """A checkpoint, a.pt, and what the whole conversion makes of it: three precisions that share a memory."""
     folder = tmp_path_factory.mktemp("memory")
     movinet = write_untrained_movinet(folder / "movinet.pt")
-    manifest = replace(MANIFEST, memory=described(untrained_movinet()))
+    manifest = replace(MANIFEST, memory=replace(described(untrained_movinet()), answers=CLASSES))
     checkpoint = checkpoints.load(write_untrained_checkpoint(folder / "a.pt", manifest))
     known = replace(checkpoint, weights=with_classifier(checkpoint), settings={"memory": str(movinet)})
     checkpoints.save(known, folder / "a.pt")
@@ -215,16 +217,19 @@ def test_a_run_can_begin_with_its_weights_and_its_memory(folder: Path) -> None:
     """Of the two files alone: the checkpoint and MoViNet's own file may be gone."""
     read, checkpoint = starting_weights.load(folder / "a.onnx"), checkpoints.load(folder / "a.pt")
     weights = {name: value for name, value in checkpoint.weights.items() if not name.startswith(PREFIX)}
-    checkpoint = replace(checkpoint, weights=weights)  # a run begins without a classifier
-    assert read.manifest.memory == checkpoint.manifest.memory
-    ours, theirs = (checkpoints.engine(one).infer(noise(folder / "a.onnx")) for one in (read, checkpoint))
+    assert checkpoint.manifest.memory is not None
+    manifest = replace(checkpoint.manifest, memory=checkpoint.manifest.memory.as_trained())
+    checkpoint = replace(checkpoint, manifest=manifest, weights=weights)  # a run begins without a classifier
+    assert read.manifest.memory == manifest.memory
+    given = {name: value for name, value in noise(folder / "a.onnx").items() if name not in (AVERAGE, ANSWERS)}
+    ours, theirs = (checkpoints.engine(one).infer(given) for one in (read, checkpoint))
     np.testing.assert_allclose(ours["scores"], theirs["scores"], atol=SCORE_TOLERANCE)
     assert read.settings["memory"] == str(memory_of(folder / "a.onnx"))
-    assert checkpoint.manifest.memory is not None
-    network, path = memory_engine.network(read, checkpoint.manifest.memory)
+    assert manifest.memory is not None
+    step, path = memory_engine.step(read, manifest.memory)
     assert path == memory_of(folder / "a.onnx")
     known = untrained_movinet().state_dict()
-    assert all(torch.equal(value, known[name]) for name, value in network.state_dict().items())
+    assert all(torch.equal(value, known[name]) for name, value in step.network.state_dict().items())
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from convert import calibration
 from convert.calibration import FramePair
 from convert.frame_answers import Stream, answer, network_call
 from edge.engines import onnxruntime_engine
-from edge.memory_network import MEMORY_INPUTS
 from tests.support.memory_model import MemoryModel, write_memory_model
 from tests.support.spot_model import SIDE
 from tests.support.tiny_videos import write_video
@@ -37,7 +36,7 @@ def test_calibration_frames_come_with_what_the_memory_has_seen(model: MemoryMode
     assert network_call(engines[1], pairs[4], 3)()["scores"].shape == (3, 1)
     for pair in pairs:  # of the frame as it was, not of the one in its letterbox
         np.testing.assert_allclose(pair.beside["placement"], [[1, 0, 4 / 3, -1 / 6]], atol=1e-6)
-    assert set(calibration.network_input(pairs[0], manifest)) == {"image", *MEMORY_INPUTS}
+    assert set(calibration.network_input(pairs[0], manifest)) == {"image", "features", "tap", "placement"}
 
 
 def test_without_a_memory_there_is_nothing_more() -> None:

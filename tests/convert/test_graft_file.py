@@ -15,7 +15,7 @@ from convert.graft_file import graft_file
 from edge import pipeline
 from edge.engines import onnxruntime_engine
 from edge.manifest import FRAME, INPUT, OUTPUTS, PREVIOUS
-from edge.memory_network import MEMORY_INPUTS
+from edge.memory_network import FEATURES, PLACEMENT, TAP
 from edge.motion_map import MotionSettings
 from edge.pipeline import PipelineSettings
 from edge.sources import Frame
@@ -122,7 +122,13 @@ def test_the_maps_of_a_memory_stay_inputs(kind: Literal["none", "ssim"], tmp_pat
     graft_file(model.detector, model.detector)
     grafted, manifest = onnx_file.read(model.detector)
     assert manifest.memory == model.manifest.memory
-    assert [one.name for one in grafted.graph.input] == [FRAME, *[PREVIOUS] * (kind == "ssim"), *MEMORY_INPUTS]
+    assert [one.name for one in grafted.graph.input] == [
+        FRAME,
+        *[PREVIOUS] * (kind == "ssim"),
+        FEATURES,
+        TAP,
+        PLACEMENT,
+    ]
     for way in ("graph", "outside"):
         engine = onnxruntime_engine.load(model.detector, 1, preprocessing=way)
         assert engine.preprocessor == ("graph" if way == "graph" else "cpu")

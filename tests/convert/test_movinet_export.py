@@ -26,6 +26,7 @@ from edge.sources import Frame
 from tests.support.memory_model import write_detector
 from tests.support.paths import ROOT
 from train import memory_engine
+from train.networks.memory_step import MemoryStep
 from train.networks.movinet import Classifier, MoViNet, memory_network, memory_shapes
 
 torch.set_num_threads(1)
@@ -40,7 +41,7 @@ def network() -> MoViNet:
 
 @pytest.fixture(scope="module")
 def model(network: MoViNet) -> onnx.ModelProto:
-    return movinet_export.export(network, SIZE, SIZE)
+    return movinet_export.export(MemoryStep(network), SIZE, SIZE)
 
 
 def test_streams_answer_as_the_whole_clips_in_torch(network: MoViNet, model: onnx.ModelProto) -> None:
@@ -61,7 +62,7 @@ def test_streams_answer_as_the_whole_clips_in_torch(network: MoViNet, model: onn
 def test_it_serves_as_the_memory_of_a_detector(network: MoViNet, model: onnx.ModelProto, tmp_path: Path) -> None:
     """Two cameras through the pipeline, every frame a step: their features are those of the whole clips in torch."""
     content = model.SerializeToString()
-    known = memory_engine.with_parts(memory_network("0" * 64, 4, SIZE))
+    known = memory_engine.with_parts(memory_network("0" * 64, 4, SIZE), MemoryStep(network))
     described = replace(known, sha256=hashlib.sha256(content).hexdigest())
     memory_path(tmp_path / "spot.onnx", described).write_bytes(content)
     write_detector(tmp_path / "spot.onnx", described)
@@ -100,7 +101,7 @@ def test_broken_weights_are_not_exported() -> None:
     with torch.no_grad():
         network.get_parameter("project.bias")[0] = float("nan")
     with pytest.raises(ExportError, match=r"differs from torch by nan; nan: the weights are broken"):
-        movinet_export.export(network, SIZE, SIZE)
+        movinet_export.export(MemoryStep(network), SIZE, SIZE)
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:

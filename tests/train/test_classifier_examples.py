@@ -1,5 +1,6 @@
 """What a memory's classifier learns from, and that it learns it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from train.networks.memory_classifier import MemoryClassifier
 from train.networks.movinet import memory_network
 
 torch.set_num_threads(1)
-MEMORY = memory_network("0" * 64, interval=4)
+ANSWERS = 3
+MEMORY = replace(memory_network("0" * 64, interval=4), answers=ANSWERS)
 FRAMES, SIZE = 12, (320, 240)
 
 
@@ -28,15 +30,12 @@ def video(*tubes: GroundTruthTube, looked_for: tuple[int, ...] | None = None, na
 
 @pytest.fixture
 def memory(tmp_path: Path) -> MemoryFeatures:
-    """Of the steps 0, 1 and 2: a map whose columns are 0 to 5, plus ten times the step."""
+    """Of the steps 0, 1 and 2: an average whose columns are 0 to 5, plus ten times the step; answers of -1."""
     steps = FRAMES // MEMORY.interval
     maps = np.arange(6, dtype=np.float16) + 10 * np.arange(steps, dtype=np.float16)[:, None, None, None]
-    rows = [
-        np.concatenate([np.broadcast_to(one, MEMORY.features).ravel(), np.zeros(int(np.prod(MEMORY.tap)))])
-        for one in maps
-    ]
+    rows = [np.concatenate([np.broadcast_to(one, MEMORY.features).ravel(), -np.ones(ANSWERS)]) for one in maps]
     np.stack(rows).astype(np.float16).tofile(tmp_path / "maps")
-    return MemoryFeatures(tmp_path / "maps", MEMORY, SIZE)
+    return MemoryFeatures(tmp_path / "none", MEMORY, SIZE, tmp_path / "maps")
 
 
 def test_each_data_set_is_a_group_and_those_with_a_common_label_one() -> None:
@@ -64,6 +63,7 @@ def test_persons_are_examples_once_a_step(memory: MemoryFeatures) -> None:
     found = examples([shown], [ActionGroup((0, 2), False), ActionGroup((1,), False)], 3, {"a": memory}, 0)
     assert found.group.tolist() == [0] * 4
     assert found.goal.argmax(dim=1).tolist() == [0, 0, 0, 1]
+    assert (found.whole[:, -ANSWERS:] == -1).all()
     torch.testing.assert_close(found.whole[:, 0], torch.tensor([2.5, 12.5, 22.5, 22.5]))
     assert (found.near[:3, 0] < found.whole[:3, 0]).all()
     assert found.near[3, 0] > found.whole[3, 0]
@@ -83,11 +83,12 @@ def test_it_learns_what_maps_tell() -> None:
     which = torch.arange(4096) % 4
     maps = 3 * torch.rand(4096, MEMORY.features[0], generator=torch.Generator().manual_seed(3))
     maps[torch.arange(4096), which] += 9
-    found = ClassifierExamples(maps, maps, which // 2, torch.eye(4)[which])
+    whole = torch.cat([maps, torch.zeros(4096, ANSWERS)], dim=1)
+    found = ClassifierExamples(whole, maps, which // 2, torch.eye(4)[which])
     made = MemoryClassifier(MEMORY, (0, 1, 2), (2, 2))
     classifier_training.learn(made, found, seed=0)
     with torch.inference_mode():
-        answer = made.answer(maps[:, :, None, None], maps[:, :, None, None])[:, :, 0, 0]
+        answer = made.answer(whole[:, :, None, None], maps[:, :, None, None])[:, :, 0, 0]
     within = torch.where(torch.arange(4) // 2 == which[:, None] // 2, answer, -torch.inf)
     assert (within.argmax(dim=1) == which).float().mean() > 0.95
     assert not made.training

@@ -10,7 +10,7 @@ import torch
 from edge import pipeline
 from edge.cameras.video_file import read_file
 from edge.inference import EngineError
-from edge.memory_network import MEMORY_INPUTS
+from edge.memory_network import FEATURES, PLACEMENT, TAP
 from edge.motion_map import MotionSettings
 from edge.pipeline import PipelineSettings
 from tests.support.tiny_videos import FRAMES, write_data_set
@@ -29,6 +29,7 @@ from train.train_settings import TrainSettings
 
 torch.set_num_threads(1)
 BATCH = 2
+MAPS = (FEATURES, TAP, PLACEMENT)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +108,7 @@ def test_without_a_memory_samples_are_as_they_were(finished: TrainingSession) ->
     )
     for number in range(8):
         expected, got = one[number], other[number]
-        assert got.keys() - expected.keys() == set(MEMORY_INPUTS)
+        assert got.keys() - expected.keys() == set(MAPS)
         for name, value in expected.items():
             np.testing.assert_array_equal(got[name], value)
 
@@ -155,7 +156,7 @@ def test_both_ways_to_compute_samples_give_the_same_maps(finished: TrainingSessi
     on_device = gpu_batches.resident(samples.packed, samples.manifest, cpu, workers=0)
     numbers = range(4)
     (ours,), (theirs,) = (list(made(samples, numbers, 4)) for made in (HostBatches(cpu, 0), on_device))
-    for name in MEMORY_INPUTS:
+    for name in MAPS:
         assert torch.equal(ours[name], theirs[name])
 
 
@@ -174,7 +175,7 @@ def test_training_gets_the_maps_of_the_pipeline(finished: TrainingSession, folde
     unchanged = TrainingSet([[video]], learned_from(finished).packed, finished.manifest, NO_AUGMENTATION, 0, 1).draw(0)
     for index, inputs in enumerate(seen):
         expected = known.inputs(index, True, unchanged.augmentation, finished.manifest.input_size)
-        for name in MEMORY_INPUTS:
+        for name in MAPS:
             np.testing.assert_allclose(inputs[name][0], expected[name], rtol=0.02, atol=0.05)  # frames are kept as JPEG
 
 

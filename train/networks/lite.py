@@ -180,11 +180,11 @@ class LiteDetector(nn.Module):
     def forward(self, image: Tensor, *maps: Tensor) -> Heads:
         beside: Sequence[Tensor] = ()
         if self.memory is not None and maps:
-            beside = self.memory(*maps, (int(image.shape[2]), int(image.shape[3])))
+            beside = self.memory(*maps[:3], (int(image.shape[2]), int(image.shape[3])))
         x = self.dropout(self.neck(self.backbone(image), beside))
         size, offset = self.box(x).split(2, dim=1)
         heatmap = self.heatmap(x)
         if self.classifier is not None and maps:
-            features, _, placement = maps
-            heatmap = heatmap + self.classifier(features, placement, (int(x.shape[2]), int(x.shape[3])))
+            _, _, placement, average, answers = maps
+            heatmap = heatmap + self.classifier(average, answers, placement, (int(x.shape[2]), int(x.shape[3])))
         return Heads(heatmap, torch.exp(size.clamp(max=MAX_LOG_SIZE)), torch.sigmoid(offset))

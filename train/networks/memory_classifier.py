@@ -2,9 +2,10 @@
 
 What is special about it: a detector that learns together with a memory takes from it what separates the training
 videos, and no more; learnt alone, on maps that no training has touched, it tells much more about other videos
-(docs/accuracy-experiments.md). Actions that one data set annotates are told from each other, and from none of them
-where it has frames without any; of actions of two data sets nothing is known about each other. It only ever lowers a
-score: by `gain` times the logarithm of an action's probability.
+(docs/accuracy-experiments.md). It reads the average of the last steps' maps, and what MoViNet itself answers to that.
+Actions that one data set annotates are told from each other, and from none of them where it has frames without any; of
+actions of two data sets nothing is known about each other. It only ever lowers a score: by `gain` times the logarithm
+of an action's probability.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ DROPPED, DROPPED_HIDDEN = 0.25, 0.5  # shares of its inputs and of what it makes
 
 
 class MemoryClassifier(nn.Module):
-    """The last map of a memory (B, C, h, w) and its placement to (B, classes, rows, columns), to be added to logits.
+    """AVERAGE (B, C, h, w) and ANSWERS (B, n) to (B, classes, rows, columns), which is added to logits.
 
     `groups`: how many outputs belong to each group, of which one is meant at a time; `places`: each action's output. A
     group may have one more, for none of its actions.
@@ -38,20 +39,20 @@ class MemoryClassifier(nn.Module):
 
     def __init__(self, memory: MemoryNetwork, places: Sequence[int], groups: Sequence[int]) -> None:
         super().__init__()
-        channels = memory.features[0]
+        channels, answers = memory.features[0], memory.answers
         self.size = memory.size
         self.register_buffer("places", torch.tensor(places))
         self.register_buffer("groups", torch.tensor(groups))
         self.register_buffer("gain", torch.zeros(len(places)))
-        self.whole = nn.Conv2d(channels, HIDDEN, 1)
+        self.whole = nn.Conv2d(channels + answers, HIDDEN, 1)
         self.near = nn.Conv2d(channels, HIDDEN, 1, bias=False)
         self.last = nn.Conv2d(HIDDEN, sum(groups), 1)
         self._slices = tuple(int(count) for count in groups)
         self.dropout, self.hidden_dropout = nn.Dropout(DROPPED), nn.Dropout(DROPPED_HIDDEN)
 
-    def forward(self, features: Tensor, placement: Tensor, cells: tuple[int, int]) -> Tensor:
+    def forward(self, average: Tensor, answers: Tensor, placement: Tensor, cells: tuple[int, int]) -> Tensor:
         """What to add at `cells` (rows, columns) of the detector's heatmaps."""
-        whole, near = pooled(features)
+        whole, near = pooled(average, answers)
         of_groups = self.answer(whole, near).split(self._slices, dim=1)
         probability = torch.cat([torch.softmax(one, dim=1) for one in of_groups], dim=1)[:, self.places]
         there = placed(probability, map_grids(self.size)[0], placement, cells, self.size)
@@ -64,10 +65,10 @@ class MemoryClassifier(nn.Module):
         return logits
 
 
-def pooled(features: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean of a map (B, C, h, w): of all of it, and of the cells around each one."""
-    near = F.avg_pool2d(features, AROUND, 1, AROUND // 2, count_include_pad=False)
-    return features.mean(dim=(2, 3), keepdim=True), near
+def pooled(average: Tensor, answers: Tensor) -> tuple[Tensor, Tensor]:
+    """What is seen of a map (B, C, h, w): its mean with the answers, (B, C + n, 1, 1); the means around each cell."""
+    near = F.avg_pool2d(average, AROUND, 1, AROUND // 2, count_include_pad=False)
+    return torch.cat([average.mean(dim=(2, 3), keepdim=True), answers[:, :, None, None]], dim=1), near
 
 
 def of_weights(weights: Mapping[str, Any], memory: MemoryNetwork, classes: int) -> MemoryClassifier | None:
@@ -78,6 +79,8 @@ def of_weights(weights: Mapping[str, Any], memory: MemoryNetwork, classes: int) 
     held = [weights.get(f"{PREFIX}{name}") for name in ("places", "groups")]
     if held == [None, None]:
         return None
+    if not memory.answers:
+        raise ValueError("the classifier is of an earlier version, which read no answers; learn it again")
     places, groups = map(_numbers, held)
     if len(places) != classes:
         raise ValueError("the classifier is of other actions")

@@ -1,6 +1,7 @@
 """A memory's classifier by itself and in a detector."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,10 +10,10 @@ from torch import Tensor
 
 from train.networks.lite import LiteDetector
 from train.networks.memory_classifier import LEAST, PREFIX, MemoryClassifier, of_weights
-from train.networks.movinet import memory_network
+from train.networks.movinet import CLASSES, memory_network
 
 torch.set_num_threads(1)
-MEMORY = memory_network("0" * 64, interval=4)
+MEMORY = replace(memory_network("0" * 64, interval=4), answers=CLASSES)
 PLACES, GROUPS = (0, 3, 1, 4), (3, 2)  # two actions and none; two actions
 HEIGHT, WIDTH = 64, 96
 CELLS = (HEIGHT // 4, WIDTH // 4)
@@ -26,8 +27,10 @@ def classifier(gain: float = 1.0) -> MemoryClassifier:
     return made
 
 
-def features(batch: int = 1) -> Tensor:
-    return 6 * torch.rand(batch, *MEMORY.features, generator=torch.Generator().manual_seed(1))
+def seen() -> tuple[Tensor, Tensor]:
+    """An average and answers."""
+    generator = torch.Generator().manual_seed(1)
+    return 6 * torch.rand(1, *MEMORY.features, generator=generator), torch.randn(1, CLASSES, generator=generator)
 
 
 def probabilities(added: Tensor) -> Tensor:
@@ -36,7 +39,7 @@ def probabilities(added: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def test_actions_of_a_group_share_what_is_certain() -> None:
-    found = probabilities(classifier()(features(), EVERYWHERE, CELLS))
+    found = probabilities(classifier()(*seen(), EVERYWHERE, CELLS))
     assert found.shape == (1, len(PLACES), *CELLS)
     assert (found > 0).all()
     torch.testing.assert_close(found[:, 1] + found[:, 3], torch.ones(1, *CELLS))  # nothing else than these
@@ -45,17 +48,17 @@ def test_actions_of_a_group_share_what_is_certain() -> None:
 
 @torch.inference_mode()
 def test_it_lowers_scores_by_its_gain() -> None:
-    whole = classifier()(features(), EVERYWHERE, CELLS)
+    whole = classifier()(*seen(), EVERYWHERE, CELLS)
     assert (whole <= torch.log(torch.tensor(1 + LEAST))).all()
-    torch.testing.assert_close(classifier(0.25)(features(), EVERYWHERE, CELLS), 0.25 * whole)
+    torch.testing.assert_close(classifier(0.25)(*seen(), EVERYWHERE, CELLS), 0.25 * whole)
 
 
 @torch.inference_mode()
 def test_it_follows_the_frame_and_ends_with_it() -> None:
-    whole = classifier()(features(), EVERYWHERE, CELLS)
-    mirrored = classifier()(features(), torch.tensor([[-1.0, 1, 1, 0]]), CELLS)
+    whole = classifier()(*seen(), EVERYWHERE, CELLS)
+    mirrored = classifier()(*seen(), torch.tensor([[-1.0, 1, 1, 0]]), CELLS)
     torch.testing.assert_close(mirrored, whole.flip(3))
-    bars = classifier()(features(), torch.tensor([[1.0, 0, 2, -0.5]]), CELLS)  # the frame in the middle rows
+    bars = classifier()(*seen(), torch.tensor([[1.0, 0, 2, -0.5]]), CELLS)  # the frame in the middle rows
     outside = torch.cat([bars[:, :, : CELLS[0] // 4], bars[:, :, -CELLS[0] // 4 :]], dim=2)
     torch.testing.assert_close(outside, torch.full_like(outside, LEAST).log())
 
@@ -64,11 +67,12 @@ def test_it_follows_the_frame_and_ends_with_it() -> None:
 def test_a_detector_adds_it_to_its_logits() -> None:
     torch.manual_seed(0)
     detector = LiteDetector(len(PLACES), 3, memory=MEMORY).eval()
-    image, tap = torch.randn(1, 3, HEIGHT, WIDTH), torch.randn(1, *MEMORY.tap)
-    before = detector(image, features(), tap, EVERYWHERE)
+    image = torch.randn(1, 3, HEIGHT, WIDTH)
+    maps = torch.rand(1, *MEMORY.features), torch.randn(1, *MEMORY.tap), EVERYWHERE, *seen()
+    before = detector(image, *maps)
     detector.classifier = classifier(0.5)
-    after = detector(image, features(), tap, EVERYWHERE)
-    torch.testing.assert_close(after.heatmap, before.heatmap + classifier(0.5)(features(), EVERYWHERE, CELLS))
+    after = detector(image, *maps)
+    torch.testing.assert_close(after.heatmap, before.heatmap + classifier(0.5)(*seen(), EVERYWHERE, CELLS))
     assert torch.equal(after.size, before.size)
     alone = detector(image).heatmap
     detector.classifier = None
@@ -85,6 +89,11 @@ def test_weights_tell_what_it_is() -> None:
     assert made is not None
     made.load_state_dict(classifier().state_dict())
     assert of_weights({"heatmap.0.weight": torch.zeros(1)}, MEMORY, 4) is None
+
+
+def test_a_memory_without_answers_has_none() -> None:
+    with pytest.raises(ValueError, match="an earlier version, which read no answers; learn it again"):
+        of_weights(weights(), replace(MEMORY, answers=0), len(PLACES))
 
 
 @pytest.mark.parametrize(
