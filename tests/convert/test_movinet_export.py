@@ -59,6 +59,14 @@ def test_streams_answer_as_the_whole_clips_in_torch(network: MoViNet, model: onn
         np.testing.assert_allclose(found, other, atol=1e-4)
 
 
+def test_with_its_classifier_it_answers_too(network: MoViNet) -> None:
+    """As torch does, which the export makes sure of."""
+    step = MemoryStep(network, Classifier())
+    outputs = [one.name for one in movinet_export.export(step, SIZE, SIZE).graph.output]
+    assert outputs[:4] == ["features", "tap", "average", "answers"]
+    assert len(outputs) == 4 + len(step.part_shapes(1, SIZE, SIZE))
+
+
 def test_it_serves_as_the_memory_of_a_detector(network: MoViNet, model: onnx.ModelProto, tmp_path: Path) -> None:
     """Two cameras through the pipeline, every frame a step: their features are those of the whole clips in torch."""
     content = model.SerializeToString()

@@ -4,14 +4,18 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from edge import pipeline
+from edge.cameras.video_file import read_file
 from edge.motion_map import MotionSettings
-from tests.support.tiny_videos import write_data_set
+from edge.pipeline import PipelineSettings
+from tests.support.tiny_videos import FRAMES, write_data_set
 from tests.support.untrained_movinet import write_untrained_movinet
 from train import checkpoint as checkpoints
-from train import classifier
+from train import classifier, memory_engine
 from train.networks.lite import LiteDetector
 from train.networks.memory_classifier import PREFIX
 from train.train import learn, main, prepare
@@ -109,6 +113,24 @@ def test_a_checkpoint_that_has_none_is_named(
     assert printed.startswith(f"korsal-train: {tmp_path / 'x.pt'}: ")
     assert re.search(message, printed)
     assert not (tmp_path / "y.pt").exists()
+
+
+def test_what_it_reads_is_what_the_pipeline_gives_it(folder: Path) -> None:
+    """Frame by frame as on a device, and cached: the same, but for the rounding of what is kept."""
+    best, seen = folder / "held" / "best.pt", []
+    engine = memory_engine.engine(checkpoints.load(learnt(folder, "held", "read.pt", "--gain", "1")))
+    infer = engine.infer
+    engine = replace(engine, infer=lambda inputs: (seen.append(dict(inputs)), infer(inputs))[1])
+    run = classifier.prepare(best, folder / "cache", 0)
+    video = run.validation[0].frames.choices[0].video
+    state = pipeline.initial("video", "seed")
+    for frame in read_file(folder / "data" / "videos" / f"{video.name}.avi", "video"):
+        state, _ = pipeline.step(state, frame, engine, PipelineSettings())
+    known = run.validation[0].frames.memory[video.name]
+    assert len(seen) == FRAMES
+    for index, inputs in enumerate(seen):
+        for name, expected in known.average(index).items():
+            np.testing.assert_allclose(inputs[name][0], expected, rtol=0.02, atol=0.05)  # frames are kept as JPEG
 
 
 def test_gains_of_another_detector_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
