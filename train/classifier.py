@@ -12,11 +12,12 @@ import torch
 from edge.cameras.video_file import CaptureError
 from edge.manifest import LITE
 from edge.terminal import progress
-from edge.terminal.arguments import Parser, number, whole_number
+from edge.terminal.arguments import Parser, number, path_as_text, whole_number
 from train import checkpoint as checkpoints
 from train import (
     classifier_examples,
     classifier_training,
+    memory_engine,
     memory_features,
     memory_weights,
     run_samples,
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     progress.enable(not options.no_progress)
     try:
-        run = prepare(options.checkpoint, options.cache, options.seed)
+        run = prepare(options.checkpoint, options.cache, options.seed, options.data)
         network, classifier = _learnt(run, options.seed)
         if options.gain_of is not None:
             classifier.gain.copy_(_gain_of(options.gain_of, run.saved))
@@ -74,12 +75,16 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def prepare(checkpoint: Path, cache: Path, seed: int) -> ClassifierRun:
-    """Everything up to learning: the data that the checkpoint was trained on, as it was split. Raises ERRORS."""
+def prepare(checkpoint: Path, cache: Path, seed: int, data_sets: Sequence[str] = ()) -> ClassifierRun:
+    """Everything up to learning: the data that the checkpoint was trained on, as it was split. Raises ERRORS.
+
+    `data_sets`: where they lie now, if not where they were.
+    """
     saved = checkpoints.load(checkpoint)
     if saved.manifest.architecture != LITE or saved.manifest.memory is None:
         raise CheckpointError(f"{checkpoint}: only --arch {LITE} trained with --memory has a classifier of it")
     settings = settings_of(saved)
+    settings = replace(settings, data=tuple(data_sets) or settings.data, memory=str(memory_engine.weights_path(saved)))
     data, packed = training_data.with_frames(training_data.load(settings), cache)
     known, memory = memory_features.of_file(settings.memory, packed, CPU)
     if data.labels != saved.manifest.labels or known != saved.manifest.memory.as_trained():
@@ -160,6 +165,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add = made.add_argument
     add("checkpoint", type=Path, help="best.pt of a run with --memory")
+    add("--data", type=path_as_text, nargs="+", default=(), help="its data sets, where they have moved since")
     add("-o", "--out", type=Path, required=True, help="the checkpoint to write")
     add("--cache", type=Path, default=Path("runs/cache"), help="of the run: decoded frames and maps; %(default)s")
     gain = made.add_mutually_exclusive_group()

@@ -42,7 +42,7 @@ def step(checkpoint: Checkpoint, wanted: MemoryNetwork) -> tuple[MemoryStep, Pat
     That is the one that training took it from, or of that name beside the checkpoint. Raises CheckpointError where both
     are gone, or it holds another.
     """
-    path = _place(checkpoint)
+    path = weights_path(checkpoint)
     try:
         found = memory_weights.load_step(path, bool(wanted.answers))
     except MovinetError as error:
@@ -54,7 +54,8 @@ def step(checkpoint: Checkpoint, wanted: MemoryNetwork) -> tuple[MemoryStep, Pat
     return found, path
 
 
-def _place(checkpoint: Checkpoint) -> Path:
+def weights_path(checkpoint: Checkpoint) -> Path:
+    """Where the memory's weights lie: where training had them, or under that name beside the checkpoint."""
     known = Path(str(checkpoint.settings.get("memory", "")))
     beside = checkpoint.file.with_name(known.name) if checkpoint.file and known.name else known
     return known if known.exists() else beside

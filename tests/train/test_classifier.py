@@ -1,6 +1,7 @@
 """`korsal-train classifier` on a tiny run."""
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,6 +80,20 @@ def test_a_gain_is_given_taken_over_or_the_usual_one(folder: Path) -> None:
     taken = learnt(folder, "all", "taken.pt", "--gain-of", str(given))
     for file, gain in ((given, 0.75), (usual, classifier.USUAL_GAIN), (taken, 0.75)):
         assert checkpoints.load(file).weights[f"{PREFIX}gain"].tolist() == [gain] * 2
+
+
+def test_a_checkpoint_that_has_moved_with_its_data(folder: Path, tmp_path: Path) -> None:
+    best = checkpoints.load(folder / "held" / "best.pt")
+    gone = {**best.settings, "data": ["/gone/data"], "memory": "/gone/movinet.pt"}
+    checkpoints.save(replace(best, settings=gone), tmp_path / "best.pt")
+    shutil.copy(folder / "movinet.pt", tmp_path)
+    words = ["classifier", str(tmp_path / "best.pt"), "-o", str(tmp_path / "out.pt"), "--cache", str(folder / "cache")]
+    assert main([*words, "--gain", "1"]) == 1
+    assert main([*words, "--gain", "1", "--data", str(folder / "data")]) == 0
+    one, other = (
+        checkpoints.load(path) for path in (tmp_path / "out.pt", learnt(folder, "held", "b.pt", "--gain", "1"))
+    )
+    assert all(torch.equal(one.weights[name], value) for name, value in other.weights.items())
 
 
 def test_it_is_learnt_the_same_again(folder: Path) -> None:
