@@ -179,8 +179,8 @@ class TrainingSet(Dataset[dict[str, NDArray[Any]]]):
         return _computed(self, number)
 
 
-class ValidationFrames(Dataset[dict[str, NDArray[Any]]]):
-    """Chosen frames, unaugmented: for validation while training."""
+class ChosenFrames(Dataset[dict[str, NDArray[Any]]]):
+    """Chosen frames, unaugmented: for validation while training. What is made of one, a subclass says."""
 
     def __init__(
         self,
@@ -196,6 +196,10 @@ class ValidationFrames(Dataset[dict[str, NDArray[Any]]]):
 
     def __len__(self) -> int:
         return len(self.choices)
+
+
+class ValidationFrames(ChosenFrames):
+    """The same for networks that see a frame and its motion map."""
 
     def draw(self, number: int) -> SampleDraw:
         """That frame as it is."""

@@ -20,7 +20,7 @@ from train.clips import key_frames
 from train.datasets.annotation_records import VideoAnnotation, VideoFrame, at
 from train.datasets.packed_video import PackedVideo
 from train.memory_features import NO_MEMORY, MemoryFeatures, MemoryVideos
-from train.samples import FrameSampler
+from train.samples import ChosenFrames, FrameSampler
 from train.targets import looked_for
 
 MOST_BOXES = 64  # of one frame; of more the largest count
@@ -99,23 +99,8 @@ class ClipTrainingSet(Dataset[dict[str, NDArray[Any]]]):
         return computed(drawn, self.packed[name], self.manifest, self.memory.get(name))
 
 
-class ClipValidationFrames(Dataset[dict[str, NDArray[Any]]]):
+class ClipValidationFrames(ChosenFrames):
     """Chosen frames, unaugmented, each the last of its clip as in a live stream."""
-
-    def __init__(
-        self,
-        choices: Sequence[VideoFrame],
-        packed: Mapping[str, PackedVideo],
-        manifest: Manifest,
-        memory: MemoryVideos = NO_MEMORY,
-    ) -> None:
-        self.choices = choices
-        self.packed = packed
-        self.manifest = manifest
-        self.memory = memory
-
-    def __len__(self) -> int:
-        return len(self.choices)
 
     def __getitem__(self, number: int) -> dict[str, NDArray[Any]]:
         choice, manifest = self.choices[number], self.manifest
