@@ -28,7 +28,6 @@ from train.networks.movinet import MoViNet
 
 INTERVAL = 4  # frames: near the five a second that MoViNet was trained at
 FORMAT = "1"  # part of the file's name
-AVERAGES = ".averages"  # ending of their file, beside that of the maps
 CLIP = 16  # frames that go through the network at once
 
 
@@ -107,10 +106,12 @@ def with_answers(step: MemoryStep, known: MemoryVideos) -> MemoryVideos:
 
     Raises FrameError.
     """
+    assert step.classifier is not None
+    ending = f".{digest(step.classifier.state_dict())[:16]}.averages"  # of another classifier it is another file
     found = {}
     for name, video in progress.track(known.items(), "averaging", "video", len(known)):
         memory = replace(video.memory, answers=step.answers)
-        path = video.path.with_suffix(AVERAGES)
+        path = video.path.with_suffix(ending)
         if not path.exists() or path.stat().st_size * _numbers(memory, (FEATURES, TAP)) != (
             video.path.stat().st_size * _numbers(memory, (AVERAGE, ANSWERS))
         ):
