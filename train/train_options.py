@@ -106,6 +106,16 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--one-class", metavar="NAME", help=one)
     add("--resume", action="store_true", help="continue from last.pt in --out, with its options")
+    _add_learning(parser, usual)
+    _add_machine(parser)
+    clip_options.add_options(parser)
+    progress.add_option(parser)
+    return parser
+
+
+def _add_learning(parser: argparse.ArgumentParser, usual: TrainSettings) -> None:
+    """How long it learns, and how fast."""
+    add = parser.add_argument
     add("--samples", type=int, help=f"frames to learn from, in all; default: {usual.samples}")
     add("--batch", type=int, help=f"frames in one step, per process; default: {usual.batch}")
     add("--learning-rate", type=float, help=f"of neck and heads; default: {usual.learning_rate}")
@@ -121,10 +131,6 @@ def parser() -> argparse.ArgumentParser:
         default="auto",
         help="auto: whichever is quicker on this machine",
     )
-    _add_machine(parser)
-    clip_options.add_options(parser)
-    progress.add_option(parser)
-    return parser
 
 
 def _add_machine(parser: argparse.ArgumentParser) -> None:
