@@ -1,5 +1,6 @@
 """Batches of samples on the device that trains, computed by processes of the CPU. Shell over torch's DataLoader."""
 
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -71,10 +72,12 @@ def loaded(
     try:
         yield from batches
     except FrameError as error:
+        traceback.clear_frames(error.__traceback__)  # a frame of torch's holds the error and the processes, in a cycle
         raise FrameError(str(error).strip().rsplit("FrameError: ", 1)[-1]) from error
     except RuntimeError as error:
         if "exited unexpectedly" not in str(error):
             raise
+        traceback.clear_frames(error.__traceback__)
         raise BatchError(
             "a process that prepares samples died, perhaps for lack of memory; continue with --resume --workers 0"
         ) from error

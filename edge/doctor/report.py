@@ -107,6 +107,7 @@ def gather(config: Path, seconds: float, program: "Callable[..., None] | None" =
             found.ended = f"== ended early: its process ended in '{section}' with code {process.exitcode}"
     finally:
         process.kill()
+        process.join(END_SECONDS)
         ours.close()
     return found
 

@@ -1,6 +1,7 @@
 """Whole training runs, tiny: two actions, six videos, 64 × 64 pixels."""
 
 import itertools
+import multiprocessing
 import os
 import shutil
 import signal
@@ -307,10 +308,12 @@ def test_a_failure_in_a_worker_is_one_sentence(
         second = table + int.from_bytes(content[16:24], "little")
         path.write_bytes(content[:second] + bytes(len(content) - second))
     arguments = [*settings.data, "--out", str(tmp_path / "run"), "--cache", str(damaged), "--motion", "none"]
+    others = set(multiprocessing.active_children())
     assert main([*arguments, "--height", "64", "--width", "64", "--batch", "4", "--samples", "8"]) == 1
     output = capsys.readouterr().err.strip().splitlines()[-1]
     assert output.startswith("korsal-train: ")
     assert output.endswith("is damaged; delete the file, it is created again")
+    assert set(multiprocessing.active_children()) <= others
 
 
 def test_a_run_that_is_cut_off_loses_ten_minutes_at_most(

@@ -1,6 +1,7 @@
 """The report: whole or explained, private, never over another file, and without a secret."""
 
 import json
+import multiprocessing
 import os
 import stat
 import subprocess
@@ -174,8 +175,10 @@ def test_a_driver_that_crashes_costs_only_what_comes_after(tmp_path: Path) -> No
 
 def test_a_driver_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reports, "SILENCE_SECONDS", 20.0)
+    others = set(multiprocessing.active_children())
     found = gather(tmp_path / "none.toml", 0.1, hanging)
     assert found.ended == "== ended early: nothing more came from 'NVIDIA' in 20 s"
+    assert set(multiprocessing.active_children()) <= others
 
 
 def test_versions_are_not_taken_for_addresses() -> None:

@@ -53,14 +53,15 @@ def every_video_once(store: EventStore) -> None:
 
 
 def test_a_killed_process_is_replaced(tmp_path: Path, videos: list[Path], store: EventStore) -> None:
+    others = set(multiprocessing.active_children())
     answers = search_here(settings(tmp_path), jobs(store, videos), 2)
     first = next(answers)
-    killed = next(iter(multiprocessing.active_children()))
+    killed = next(iter(set(multiprocessing.active_children()) - others))
     os.kill(killed.pid or 0, signal.SIGKILL)
     list(keep(store, [first]))
     list(keep(store, answers))
     every_video_once(store)
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= others
 
 
 class Deadly(type(Path())):  # type: ignore[misc]
@@ -84,9 +85,10 @@ def test_a_video_that_kills_two_processes_is_given_up(tmp_path: Path, videos: li
 def test_a_model_that_cannot_be_opened_is_one_sentence(tmp_path: Path, videos: list[Path]) -> None:
     chosen = settings(tmp_path)
     (tmp_path / "spot.onnx").write_bytes(b"no model")
+    others = set(multiprocessing.active_children())
     with pytest.raises(WorkerProcessError, match=r"spot\.onnx"):
         list(search_here(chosen, [SearchJob(videos[0], "it")], 1))
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= others
 
 
 @pytest.mark.slow
