@@ -1,6 +1,6 @@
 """Publishes what a fleet would into two bridged mosquittos, breaks one, and counts what arrives at the other.
 
-python -m benchmarks.fleet [--devices 1000] [--outboxes 10] [--rate 500] [--seconds 40] [--absent 5]. Exit status 1
+python -m benchmarks.fleet [--devices 1000] [--outboxes 20] [--rate 500] [--seconds 40] [--absent 5]. Exit status 1
 where anything is lost. Every second device is connected to the node that breaks. Needs mosquitto.
 """
 
@@ -56,7 +56,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Publishes what a fleet would into two bridged brokers; one breaks.")
     parser.add_argument("--devices", type=int, default=1000)
-    parser.add_argument("--outboxes", type=int, default=10, help="how many of them publish through a real outbox")
+    parser.add_argument("--outboxes", type=int, default=20, help="how many of them publish through a real outbox")
     parser.add_argument("--rate", type=int, default=500, help="steps a second, of all devices together")
     parser.add_argument("--seconds", type=float, default=40.0)
     parser.add_argument("--absent", type=float, default=5.0, help="seconds until the broken node is started again")

@@ -1,253 +1,58 @@
-"""The device and its entities for Home Assistant's MQTT discovery. Pure.
+"""Announces a device to Home Assistant by MQTT discovery, and removes what is there no longer. Pure.
 
 One retained message describes the device with all its entities ("device discovery", Home Assistant 2024.11 and newer):
 https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload
-
-An entity's state changes, and is recorded, when an event begins or ends, and not with each of its updates.
 """
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-from edge.broker.topics import Topics, encode, level
+from edge.broker.home_entities import DeviceDescription, Entity, entities
+from edge.broker.topics import Topics, encode
 
-Entity = dict[str, object]
-
-PLATFORMS = ("binary_sensor", "button", "event", "image", "number", "sensor", "switch")
-
-# Only the first step of an event triggers, with all its keys as attributes.
-BEGINNINGS = "{% if value_json.type == 'new' %}{{ dict(value_json, event_type=value_json.action) | tojson }}{% endif %}"
+MAX_RETIRED = 1000  # entities that are removed anew with each announcement
 
 
-@dataclass(frozen=True)
-class DeviceDescription:
-    """What is announced. `actions`: the model's; `snapshots`: whether pictures are published.
+def discovery_topic(topics: Topics, prefix: str) -> str:
+    """Where the one message is published; an empty one there makes Home Assistant forget the device."""
+    return f"{prefix}/device/{_name(topics)}/config"
 
-    `switches`: whether cameras may be switched off and on; `tunable`: whether scores may be changed.
-    """
 
-    version: str
-    model: str
-    actions: tuple[str, ...]
-    cameras: tuple[str, ...]
-    snapshots: bool
-    switches: bool = False
-    tunable: bool = False
+def discovery(topics: Topics, described: DeviceDescription, announced: Mapping[str, str] | None = None) -> bytes:
+    """The one message. `announced`: platforms by key of what was ever announced; what of it is obsolete is removed."""
+    present = components(topics, described)
+    gone = {key: {"platform": platform} for key, platform in (announced or {}).items() if key not in present}
+    name = _name(topics)
+    return encode(
+        {
+            "device": {
+                "identifiers": [name],
+                "name": topics.device,
+                "manufacturer": "korsal-edge",
+                "model": described.model,
+                "sw_version": described.version,
+            },
+            "origin": {"name": "korsal-edge", "sw_version": described.version},
+            "availability": [{"topic": topics.available}],
+            "qos": 1,
+            "components": {**gone, **present},
+        }
+    )
 
 
 def components(topics: Topics, described: DeviceDescription) -> dict[str, Entity]:
     """All entities by their keys, which are unique in the device and of A-Z a-z 0-9 _ - alone."""
-    found = dict(_entities(topics, described))
+    found = dict(entities(topics, described))
     return {key: {**entity, "unique_id": f"{_name(topics)}_{key}"} for key, entity in found.items()}
 
 
-def discovery(
-    topics: Topics, prefix: str, described: DeviceDescription, former: Mapping[str, str] | None = None
-) -> tuple[str, bytes]:
-    """Topic and payload of the one message.
+def remembered(present: Mapping[str, Entity], announced: Mapping[str, str]) -> dict[str, str]:
+    """Platforms by key of all that was ever announced, for `discovery`: of what is gone, the newest `MAX_RETIRED`.
 
-    `former`: platforms by key of what was announced before; obsolete entities are removed.
+    Home Assistant may be away when an entity is removed, and the next message replaces the one that removed it.
     """
-    entities = components(topics, described)
-    gone = {key: {"platform": platform} for key, platform in (former or {}).items() if key not in entities}
-    name = _name(topics)
-    payload = {
-        "device": {
-            "identifiers": [name],
-            "name": topics.device,
-            "manufacturer": "korsal-edge",
-            "model": described.model,
-            "sw_version": described.version,
-        },
-        "origin": {"name": "korsal-edge", "sw_version": described.version},
-        "availability": [{"topic": topics.available}],
-        "qos": 1,
-        "components": {**gone, **entities},
-    }
-    return f"{prefix}/device/{name}/config", encode(payload)
-
-
-def platforms(entities: Mapping[str, Entity]) -> dict[str, str]:
-    """What to remember of entities, so that they can be removed later: their platforms by key."""
-    return {key: str(entity["platform"]) for key, entity in entities.items()}
+    gone = [(key, platform) for key, platform in announced.items() if key not in present]
+    return {**dict(gone[-MAX_RETIRED:]), **{key: str(entity["platform"]) for key, entity in present.items()}}
 
 
 def _name(topics: Topics) -> str:
     return topics.root.replace("/", "_")
-
-
-def _entities(topics: Topics, described: DeviceDescription) -> Iterable[tuple[str, Entity]]:
-    yield "queue", _reading("Waiting messages", topics.telemetry, "{{ value_json.queue.rows }}")
-    yield "lost", _reading("Lost messages", topics.telemetry, "{{ value_json.lost.values() | sum }}")
-    hottest = "{{ value_json.hardware.temperatures_c.values() | max | default(none) }}"
-    heat = _reading("Hottest sensor", topics.telemetry, hottest)
-    yield "temperature", {**heat, "device_class": "temperature", "unit_of_measurement": "°C"}
-    yield "reload", _button("Reload configuration", topics.request("reload"), b"{}")
-    for camera in described.cameras:
-        yield from _observations(camera, topics, described.actions)
-        yield from _health(camera, topics)
-        if described.snapshots:
-            yield from _pictures(camera, topics)
-        if described.switches:
-            yield f"{camera}_enabled", _switch(camera, topics)
-        if described.tunable:
-            for action in described.actions:
-                yield f"{_key(camera, action)}_start", _threshold(camera, action, "start_score", topics)
-                keep = _threshold(camera, action, "keep_score", topics)
-                yield f"{_key(camera, action)}_keep", {**keep, "enabled_by_default": False}
-
-
-def _observations(camera: str, topics: Topics, actions: tuple[str, ...]) -> Iterable[tuple[str, Entity]]:
-    """The actions and people in front of a camera; unavailable while the camera is not online."""
-    online = {"topic": topics.state(camera), "value_template": "{{ 'online' if value == 'online' else 'offline' }}"}
-    watched = {"availability": [{"topic": topics.available}, online], "availability_mode": "all"}
-    yield (
-        f"{camera}_actions",
-        {
-            **watched,
-            "platform": "event",
-            "name": f"{camera} actions",
-            "state_topic": topics.event_filter(camera),
-            "value_template": BEGINNINGS,
-            "event_types": list(actions),
-            "icon": "mdi:run",
-        },
-    )
-    for action in actions:
-        yield f"{_key(camera, action)}_running", {**watched, **_action_sensor(camera, action, topics)}
-    yield f"{camera}_people", {**watched, **_count(f"{camera} people", topics.people(camera), "active")}
-    others = _count(f"{camera} other people", topics.people(camera), "other")
-    yield f"{camera}_others", {**watched, **others, "enabled_by_default": False}  # it changes every few seconds
-
-
-def _key(camera: str, action: str) -> str:
-    """The beginning of the keys of an action's entities: `door--on_Long-20Jump`, of which one ends with `_running`.
-
-    A hyphen in what stands for the action is followed by two digits, so that the last `--` ends the camera's name; and
-    no other key ends so.
-    """
-    return f"{camera}--on_{level(action).replace('-', '%2D').replace('%', '-')}"
-
-
-def _action_sensor(camera: str, action: str, topics: Topics) -> Entity:
-    """On while an event of this action is running."""
-    key = json.dumps(action, ensure_ascii=False)  # a JSON string is a Jinja string too
-    return {
-        "platform": "binary_sensor",
-        "name": f"{camera} {action}",
-        "state_topic": topics.active(camera),
-        "value_template": f"{{{{ 'ON' if value_json[{key}] | default(0) > 0 else 'OFF' }}}}",
-        "icon": "mdi:run",
-    }
-
-
-def _threshold(camera: str, action: str, key: str, topics: Topics) -> Entity:
-    """A score at which events begin or continue, to be read and set for one camera and action."""
-    name = json.dumps(action, ensure_ascii=False)
-    changed = f'{{"cameras": {{"{camera}": {{"actions": {{{name}: {{"{key}": value | float}}}}}}}}}}'
-    return {
-        "platform": "number",
-        "name": f"{camera} {action} {key.replace('_', ' ')}",
-        "state_topic": topics.thresholds(camera),
-        "value_template": f"{{{{ value_json[{name}].{key} }}}}",
-        "command_topic": topics.request("config-set"),
-        "command_template": f"{{{{ {{'data': {changed}}} | tojson }}}}",
-        "min": 0,
-        "max": 1,
-        "step": 0.01,
-        "mode": "slider",
-        "entity_category": "config",
-        "icon": "mdi:tune-vertical",
-    }
-
-
-def _count(name: str, topic: str, key: str) -> Entity:
-    return {
-        "platform": "sensor",
-        "name": name,
-        "state_topic": topic,
-        "value_template": f"{{{{ value_json.{key} }}}}",
-        "state_class": "measurement",
-        "icon": "mdi:account-multiple",
-    }
-
-
-def _health(camera: str, topics: Topics) -> Iterable[tuple[str, Entity]]:
-    yield (
-        f"{camera}_online",
-        {
-            "platform": "binary_sensor",
-            "name": f"{camera} camera",
-            "state_topic": topics.state(camera),
-            "value_template": "{{ 'ON' if value == 'online' else 'OFF' }}",
-            "device_class": "connectivity",
-            "entity_category": "diagnostic",
-        },
-    )
-    too_slow = f"{{{{ 'ON' if value_json.overloaded['{camera}'] | default(false) else 'OFF' }}}}"
-    yield (
-        f"{camera}_overloaded",
-        {
-            "platform": "binary_sensor",
-            "name": f"{camera} overload",
-            "state_topic": topics.telemetry,
-            "value_template": too_slow,
-            "device_class": "problem",
-            "entity_category": "diagnostic",
-        },
-    )
-    fps = f"{{{{ value_json.fps['{camera}'] | default(0) | round | int }}}}"  # whole, so that it changes rarely
-    yield f"{camera}_fps", {**_reading(f"{camera} frame rate", topics.telemetry, fps), "unit_of_measurement": "fps"}
-
-
-def _pictures(camera: str, topics: Topics) -> Iterable[tuple[str, Entity]]:
-    yield (
-        f"{camera}_picture",
-        {
-            "platform": "image",
-            "name": f"{camera} picture",
-            "image_topic": f"{topics.snapshot(camera)}/#",
-            "content_type": "image/jpeg",
-        },
-    )
-    request = encode({"data": {"camera": camera}})
-    yield f"{camera}_take", _button(f"Take a picture: {camera}", topics.request("snapshot"), request)
-
-
-def _switch(camera: str, topics: Topics) -> Entity:
-    """Switches a camera off and on; a camera that is on may well be offline."""
-    on, off = (encode({"data": {"camera": camera, "enabled": enabled}}).decode() for enabled in (True, False))
-    return {
-        "platform": "switch",
-        "name": f"{camera} enabled",
-        "state_topic": topics.state(camera),
-        "value_template": "{{ 'OFF' if value == 'disabled' else 'ON' }}",
-        "command_topic": topics.request("camera"),
-        "payload_on": on,
-        "payload_off": off,
-        "state_on": "ON",
-        "state_off": "OFF",
-        "icon": "mdi:cctv",
-    }
-
-
-def _reading(name: str, topic: str, template: str) -> Entity:
-    return {
-        "platform": "sensor",
-        "name": name,
-        "state_topic": topic,
-        "value_template": template,
-        "state_class": "measurement",
-        "entity_category": "diagnostic",
-    }
-
-
-def _button(name: str, topic: str, payload: bytes) -> Entity:
-    return {
-        "platform": "button",
-        "name": name,
-        "command_topic": topic,
-        "payload_press": payload.decode(),
-        "entity_category": "config",
-    }

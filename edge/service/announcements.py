@@ -4,12 +4,12 @@ import time
 from collections.abc import Mapping, Sequence
 
 from edge import __version__
-from edge.broker import discovery_file, home_assistant
+from edge.broker.home_entities import DeviceDescription
 from edge.broker.message import Message
 from edge.broker.payload import ModelIdentity, event_payload, retimed
 from edge.broker.publisher import Publisher
 from edge.broker.topics import Topics, active_payload, encode, people_payload, status_payload, thresholds_payload
-from edge.config.config_file import fingerprint, state_directory
+from edge.config.config_file import fingerprint
 from edge.config.schema import Config, MqttConfig, OutboxConfig
 from edge.event_settings import EventSettings
 from edge.events import Event, EventState
@@ -19,6 +19,7 @@ from edge.history.second_linker import Linked
 from edge.people_count import PeopleCount
 from edge.pipeline import PipelineSettings, StepResult
 from edge.sensors import clock
+from edge.service.home_announcement import HomeAnnouncement
 from edge.sources import Frame
 from edge.video import text_rendering
 from edge.video.snapshot import snapshot
@@ -42,8 +43,7 @@ class Announcer:
         self._model, self._labels = model, labels
         if self._mqtt.snapshots:
             text_rendering.find_fonts(labels)
-        self._cameras: tuple[str, ...] | None = None  # last announced to Home Assistant
-        self._discovery_file = state_directory(outbox) / f"{topics.device}.discovery.json"
+        self._home = HomeAnnouncement(topics, mqtt, outbox, publisher)
 
     def events(self, camera: str, happened: Sequence[Event], frame: Frame | None = None, live: bool = False) -> None:
         """Publish one camera's events, which are stored before they are sent; `frame`: that led to them, for snapshots.
@@ -130,33 +130,21 @@ class Announcer:
             broker,
         )
         self._publisher.publish_retained(self.topics.status, encode(payload))
-        cameras = tuple(config.cameras)
-        if self._mqtt.discovery and cameras != self._cameras:
-            self._cameras = cameras
-            self._announce_discovery(cameras)
+        self._home.announce(
+            DeviceDescription(
+                __version__,
+                self._model.name,
+                tuple(self._labels),
+                tuple(config.cameras),
+                self._mqtt.snapshots,
+                self._mqtt.allow_camera_switch,
+                self._mqtt.allow_remote_config,
+            )
+        )
 
     def telemetry(self, payload: Mapping[str, object]) -> None:
         """Publish the telemetry; it is neither stored nor retained."""
         self._publisher.publish(self.topics.telemetry, encode(payload))
-
-    def _announce_discovery(self, cameras: tuple[str, ...]) -> None:
-        """Announce the device's entities to Home Assistant, and remove former ones."""
-        described = home_assistant.DeviceDescription(
-            __version__,
-            self._model.name,
-            tuple(self._labels),
-            cameras,
-            self._mqtt.snapshots,
-            self._mqtt.allow_camera_switch,
-            self._mqtt.allow_remote_config,
-        )
-        former = discovery_file.read(self._discovery_file)
-        self._publisher.publish_retained(
-            *home_assistant.discovery(self.topics, self._mqtt.discovery_prefix, described, former)
-        )
-        platforms = home_assistant.platforms(home_assistant.components(self.topics, described))
-        if platforms != former:
-            discovery_file.write(self._discovery_file, platforms)
 
     def _publish_snapshot(self, topic: str, frame: Frame, event: Event | None) -> None:
         jpeg = snapshot(frame.image, event, self._mqtt.snapshot_width, self._mqtt.snapshot_quality)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from edge.broker.home_assistant import DeviceDescription, discovery
+from edge.broker.home_assistant import discovery_topic
 from edge.broker.requests import OPS
 from edge.broker.topics import Topics, label
 from edge.config.edit import tunable_keys
@@ -105,7 +105,7 @@ def _device() -> tuple[Channel, ...]:
     status = "Version, model, labels, configuration, cameras, state of the connection."
     telemetry = "Rates, latencies, losses, temperatures, memory, every `[telemetry] interval`."
     announced = "Home Assistant discovery, with `[mqtt] discovery = true`."
-    home, _ = discovery(TOPICS, "{prefix}", DeviceDescription("", "", (), (), False))
+    home = discovery_topic(TOPICS, "{prefix}")
     started = "Home Assistant has started: what is retained is published once more, with `[mqtt] discovery = true`."
     alive = "Whether the device is connected; also the last will."
     return (

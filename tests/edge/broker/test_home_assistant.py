@@ -11,7 +11,9 @@ import pytest
 
 from edge.broker import discovery_file
 from edge.broker.delivery_statistics import OutboxStatistics
-from edge.broker.home_assistant import PLATFORMS, DeviceDescription, components, discovery, platforms
+from edge.broker.discovery_file import Announced
+from edge.broker.home_assistant import MAX_RETIRED, components, discovery, discovery_topic, remembered
+from edge.broker.home_entities import PLATFORMS, DeviceDescription
 from edge.broker.payload import ModelIdentity, event_payload
 from edge.broker.publisher import PublisherStatistics
 from edge.broker.requests import Request, answer
@@ -44,17 +46,20 @@ def described(
     tunable: bool = False,
 ) -> Any:
     device = DeviceDescription("1.2.3", "korsal-lite", actions, cameras, snapshots, switches, tunable)
-    topic, payload = discovery(TOPICS, "homeassistant", device, former)
-    assert topic == "homeassistant/device/site_korsal_roof/config"
-    return json.loads(payload)
+    return json.loads(discovery(TOPICS, device, former))
 
 
 def running(found: Any, action: str, camera: str = "door") -> dict[str, Any]:
     """The binary sensor of one action."""
-    name = f"{camera} {action}"
-    (sensor,) = (one for one in found["components"].values() if one.get("name") == name)
+    sensor = named(found, f"{camera} {action}")
     assert sensor["platform"] == "binary_sensor"
-    return dict(sensor)
+    return sensor
+
+
+def named(found: Any, name: str) -> dict[str, Any]:
+    """The entity of that name."""
+    (entity,) = (one for one in found["components"].values() if one.get("name") == name)
+    return dict(entity)
 
 
 def step(kind: str, seq: int, action: str = "Long Jump") -> Any:
@@ -70,6 +75,7 @@ def rendered(template: str, value: object) -> str:
 
 def test_the_device_identifies_itself() -> None:
     found = described()
+    assert discovery_topic(TOPICS, "homeassistant") == "homeassistant/device/site_korsal_roof/config"
     assert found["device"]["identifiers"] == ["site_korsal_roof"]
     assert found["device"]["sw_version"] == found["origin"]["sw_version"] == "1.2.3"
     assert found["availability"] == [{"topic": TOPICS.available}]
@@ -102,6 +108,19 @@ def test_an_event_triggers_once_by_its_action() -> None:
         assert {**triggered[0], "event_type": "new"} == steps[0]
 
 
+def test_each_action_of_a_camera_has_an_event_of_its_own() -> None:
+    """So that an automation, or a card, needs no condition on what was seen."""
+    found = described(cameras=("door", "yard"))
+    for camera in ("door", "yard"):
+        for action in ACTIONS:
+            event = named(found, f"{camera} {action} event")
+            assert (event["platform"], event["event_types"]) == ("event", ["new"])
+            assert event["state_topic"] == TOPICS.event(camera, action)
+            steps = [step(kind, seq, action) for seq, kind in enumerate(("new", "update", "end"))]
+            triggered = [text for one in steps if (text := rendered(event["value_template"], one).strip())]
+            assert [json.loads(text) for text in triggered] == [{**steps[0], "event_type": "new"}]
+
+
 def test_a_sensor_for_each_action_is_on_while_an_event_runs() -> None:
     found = described(cameras=("door", "yard"))
     for action in ACTIONS:
@@ -115,8 +134,9 @@ def test_a_sensor_for_each_action_is_on_while_an_event_runs() -> None:
 
 def test_nobody_is_reported_absent_while_the_camera_is_offline() -> None:
     """After a crash the broker says `offline` for us; a camera that is away says so itself."""
-    for component in (running(described(), "Dunk"), *(described()["components"][f"door_{key}"] for key in
-                      ("actions", "people", "others"))):  # fmt: skip
+    found = described()
+    of_one_action = (running(found, "Dunk"), named(found, "door Dunk event"))
+    for component in (*of_one_action, *(found["components"][f"door_{key}"] for key in ("actions", "people", "others"))):
         ours, camera = component["availability"]
         assert component["availability_mode"] == "all"
         assert (ours["topic"], camera["topic"]) == (TOPICS.available, TOPICS.state("door"))
@@ -165,9 +185,8 @@ def test_no_two_entities_have_the_same_key() -> None:
     """Home Assistant would take one for the other, whatever cameras and actions are called."""
     device = DeviceDescription("1", "m", LABELS, CAMERAS, True, False, True)
     found = components(TOPICS, device)
-    of_a_camera = 8 + 3 * len(
-        LABELS
-    )  # actions, people, others, online, overloaded, fps, picture, take; on, start and keep
+    # actions, people, others, online, overloaded, fps, picture, take; of each action running, event, start and keep
+    of_a_camera = 8 + 4 * len(LABELS)
     assert len(found) == 4 + len(CAMERAS) * of_a_camera
     assert all(re.fullmatch("[A-Za-z0-9_-]+", key) for key in found)
 
@@ -186,32 +205,55 @@ def test_home_assistant_itself_accepts_them() -> None:
 
 def test_obsolete_entities_are_removed(tmp_path: Path) -> None:
     file = tmp_path / "roof.discovery.json"
-    before = DeviceDescription("1", "m", ("Dunk", "Run"), ("door", "yard"), True)
-    discovery_file.write(file, platforms(components(TOPICS, before)))
-    found = described(cameras=("door",), actions=("Run", "Jump"), former=discovery_file.read(file))["components"]
+    before = components(TOPICS, DeviceDescription("1", "m", ("Dunk", "Run"), ("door", "yard"), True))
+    discovery_file.write(file, Announced("a/topic", remembered(before, {})))
+    known = discovery_file.read(file)
+    assert known.topic == "a/topic"
+    found = described(cameras=("door",), actions=("Run", "Jump"), former=dict(known.platforms))["components"]
     gone = {key: component for key, component in found.items() if component.keys() == {"platform"}}
     assert gone == {
         "door--on_Dunk_running": {"platform": "binary_sensor"},
+        "door--on_Dunk_event": {"platform": "event"},
         "door_picture": {"platform": "image"},
         "door_take": {"platform": "button"},
-        **{key: {"platform": one} for key, one in discovery_file.read(file).items() if key.startswith("yard")},
+        **{key: {"platform": one} for key, one in known.platforms.items() if key.startswith("yard")},
     }
-    assert len(gone) == 3 + 10
+    assert len(gone) == 4 + 12
     assert {"door--on_Run_running", "door--on_Jump_running"} <= found.keys() - gone.keys()
 
 
-@pytest.mark.parametrize("text", [None, "", "[]", '{"a": 1, "b": "bomb", "c": ["event"]}', "{" * 100_000, "\xff"])
+def test_what_was_removed_is_removed_anew_a_thousand_entities_long() -> None:
+    """Home Assistant may be away when it is removed first; the newest are remembered."""
+    present = components(TOPICS, DeviceDescription("1", "m", ("Run",), ("door",), False))
+    once = remembered(present, {"old_door": "image"})
+    assert once == {"old_door": "image", **{key: entity["platform"] for key, entity in present.items()}}
+    many = {f"camera_{number}": "event" for number in range(MAX_RETIRED + 5)}
+    assert list(remembered({}, {**once, **many})) == list(many)[5:]
+
+
+def test_a_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "roof.discovery.json"
+    file.write_text('{"door_actions": "event", "topic_people": "sensor"}')
+    assert discovery_file.read(file) == Announced(None, {"door_actions": "event", "topic_people": "sensor"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [None, "", "[]", '{"a": 1, "b": "bomb", "c": ["event"]}', "{" * 100_000, "\xff", '{"platforms": 3, "topic": 2}'],
+)
 def test_an_unreadable_file_removes_nothing(tmp_path: Path, text: str | None) -> None:
     file = tmp_path / "roof.discovery.json"
     if text is not None:
         file.write_text(text, encoding="latin-1")
-    assert discovery_file.read(file) == {}
+    assert discovery_file.read(file) == Announced()
 
 
 def test_a_file_that_cannot_be_written_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").touch()
-    discovery_file.write(tmp_path / "file" / "roof.discovery.json", {"a": "event"})
+    discovery_file.write(tmp_path / "file" / "roof.discovery.json", Announced("t", {"a": "event"}))
     assert "cannot be written" in caplog.text
+    discovery_file.remove(tmp_path / "file" / "roof.discovery.json")
+    assert "cannot be removed" in caplog.text
 
 
 def test_buttons_send_requests() -> None:

@@ -1,4 +1,4 @@
-"""The messages that events, people, states and the status become; Home Assistant over several runs."""
+"""The messages that events, people, states and the status become."""
 
 import json
 import time
@@ -65,11 +65,6 @@ def announcer(settings: Config, publisher: Publisher, *labels: str) -> Announcer
     return Announcer(topics(settings), settings.mqtt, settings.outbox, model, labels, publisher)  # type: ignore[arg-type]
 
 
-def gone(publisher: Publisher) -> set[str]:
-    components = publisher.kept[DISCOVERY]["components"]
-    return {key for key, component in components.items() if component.keys() == {"platform"}}
-
-
 def test_everybody_is_counted_under_a_name_of_its_own(tmp_path: Path) -> None:
     publisher = Publisher()
     announcements = announcer(config(tmp_path, "door", people_score=0.3), publisher, "Run", "投篮")
@@ -79,28 +74,6 @@ def test_everybody_is_counted_under_a_name_of_its_own(tmp_path: Path) -> None:
     assert publisher.kept["korsal/roof/door/people"] == {"active": 2, "other": 1, "least_score": 0.3}
     announcements.clear_retained("door")
     assert publisher.kept["korsal/roof/door/active"] is publisher.kept["korsal/roof/door/people"] is None
-
-
-def test_removed_entities_are_removed_from_home_assistant(tmp_path: Path) -> None:
-    publisher = Publisher()
-    settings = config(tmp_path, "door", "yard", discovery=True)
-    announcements = announcer(settings, publisher, "Run", "Jump")
-    announcements.status(settings, (), {})
-    assert gone(publisher) == set()
-    announcements.status(config(tmp_path, "door", discovery=True), (), {})  # after a reload
-    assert gone(publisher)
-    assert all(key.startswith("yard") for key in gone(publisher))
-    again = announcer(config(tmp_path, "door", discovery=True), publisher, "Run", "Throw")  # after a restart
-    again.status(config(tmp_path, "door", discovery=True), (), {})
-    assert gone(publisher) == {"door--on_Jump_running"}
-
-
-def test_nothing_is_stored_without_discovery(tmp_path: Path) -> None:
-    publisher = Publisher()
-    settings = config(tmp_path, "door")
-    announcer(settings, publisher, "Run").status(settings, (), {})
-    assert DISCOVERY not in publisher.kept
-    assert list(tmp_path.iterdir()) == []
 
 
 def event(number: int, kind: EventType) -> Event:
