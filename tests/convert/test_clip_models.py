@@ -41,6 +41,7 @@ def test_one_file_holds_both_networks(folder: Path) -> None:
         assert engine.clip is not None
     assert checkpoints.load(folder / "run" / "best.pt").manifest.clip == ClipInput(3, 1, 2)
     assert not [*(folder / "run").glob("memory-*")]
+    assert (folder / "run" / "best.onnx").stat().st_size < 12e6
 
 
 def test_the_pipeline_finds_the_same_by_torch_and_onnx_runtime(folder: Path) -> None:

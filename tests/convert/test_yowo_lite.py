@@ -52,6 +52,8 @@ def test_the_exported_model_runs_in_the_pipeline(folder: Path) -> None:
     video = next((folder / "data" / "videos").rglob("*.avi"))
     with open_model(folder / "run" / "best.onnx", 1) as engine:
         assert engine.memory is not None
+        files = [*(folder / "run").glob("*.onnx")]
+        assert (len(files), sum(file.stat().st_size for file in files) < 12e6) == (2, True)  # with the memory
         state, settings = pipeline.initial("camera", "0"), PipelineSettings(minimum_score=0.0)
         found = [result.detections for _, result, _ in pipeline.run(read_file(video, "v"), engine, settings, state)]
     assert len(found) == FRAMES

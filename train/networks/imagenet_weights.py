@@ -24,14 +24,16 @@ def load_imagenet(backbone: LiteBackbone, mean: Sequence[float], std: Sequence[f
     """Fill `backbone` in place, for BGR input normalised by `mean` and `std` (of 0..1, BGR).
 
     The change of channel order and normalisation is folded into the first convolution, exactly but for the padded
-    border; the stem for motion, which ImageNet does not know, is left as it is. Raises BackboneError.
+    border; the stem for motion, which ImageNet does not know, is left as it is, and so are stages that a shorter
+    `backbone` does not have. Raises BackboneError.
     """
     renamed = _renamed(_read())
     try:
         renamed["stem.0.weight"], shift = _folded_stem(renamed["stem.0.weight"], mean, std)
         renamed["stem.1.running_mean"] = renamed["stem.1.running_mean"] - shift
-        known = {name: value for name, value in backbone.state_dict().items() if is_motion(name)}
-        backbone.load_state_dict({**known, **renamed})
+        own = backbone.state_dict()
+        known = {name: value for name, value in own.items() if is_motion(name)}
+        backbone.load_state_dict({**known, **{name: value for name, value in renamed.items() if name in own}})
     except (KeyError, RuntimeError) as error:
         raise BackboneError(
             f"the ImageNet weights are not those of EfficientNet-Lite0 ({first_line(error)})"

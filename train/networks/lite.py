@@ -27,7 +27,8 @@ MAX_LOG_SIZE = 6.0  # 403 cells; keeps FP16 finite
 
 # kernel, stride, expansion, output channels, repeats: EfficientNet-B0 (Tan & Le 2019, table 1);
 # the lite variant keeps the width of the first convolution and of the first and last stage.
-STAGES = (
+Stage = tuple[int, int, int, int, int]
+STAGES: tuple[Stage, ...] = (
     (3, 1, 1, 16, 1),
     (3, 2, 6, 24, 2),
     (5, 2, 6, 40, 2),
@@ -77,20 +78,22 @@ class LiteBackbone(nn.Module):
     """EfficientNet-Lite0 without its classifier; returns the four tapped stages.
 
     Where there is a motion map, a stem that begins from nothing reads it with the frame, and joins at stride 4.
+    `kept`: the stages that it has, as STAGES or less of it; of a shorter one the last takes the last tap's place.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, kept: Sequence[Stage] = STAGES) -> None:
         super().__init__()
         self.stem = nn.Sequential(*convolution(FRAME_CHANNELS, 32, 3, 2), nn.ReLU6(inplace=True))
         stages = []
         inputs = 32
-        for kernel, stride, expansion, outputs, repeats in STAGES:
+        for kernel, stride, expansion, outputs, repeats in kept:
             blocks = []
             for i in range(repeats):
                 blocks.append(InvertedResidual(inputs, outputs, kernel, stride if i == 0 else 1, expansion))
                 inputs = outputs
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.ModuleList(stages)
+        self.tapped = (*TAPPED[:-1], len(stages) - 1)
         self.motion = _motion_stem(channels - FRAME_CHANNELS) if channels > FRAME_CHANNELS else None
 
     def forward(self, image: Tensor) -> list[Tensor]:
@@ -100,7 +103,7 @@ class LiteBackbone(nn.Module):
             x = stage(x)
             if i == TAPPED[0] and self.motion is not None:
                 x = x + self.motion(image)  # (B, 24, H/4, W/4)
-            if i in TAPPED:
+            if i in self.tapped:
                 features.append(x)
         return features  # strides 4, 8, 16, 32
 

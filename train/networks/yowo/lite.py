@@ -1,8 +1,9 @@
-"""YOWO in small, for CPUs: EfficientNet-Lite0 sees the key frame, MoViNet-A0-Stream the clip.
+"""YOWO in small, for CPUs: most of EfficientNet-Lite0 sees the key frame, MoViNet-A0-Stream the clip.
 
 What is special about it: MoViNet only looks back, so a stream's map costs one frame; fusion and heads are separable
 convolutions with ReLU6, which INT8 engines run whole. Both branches have been trained: one on ImageNet, one on
-Kinetics-600.
+Kinetics-600. Lite0's last blocks, a third of its weights, are left out: what they add at stride 32 MoViNet's map has
+too, and so both networks' files are 12 MB at most.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from edge.manifest import CENTERNET_MEAN, CENTERNET_STD
 from edge.memory_network import MemoryNetwork
-from train.networks.lite import STAGES, TAPPED, LiteBackbone, convolution, depthwise
+from train.networks.lite import STAGES, TAPPED, LiteBackbone, Stage, convolution, depthwise
 from train.networks.memory_fusion import halved_grid, placed
 from train.networks.movinet import FEATURES, TAP, MoViNet, map_grids
 from train.networks.yowo.decoder import BOX, USUAL_PRIORS, PriorMaps, split_maps, start_biases
@@ -28,7 +29,8 @@ from train.networks.yowo.fusion import (
 )
 from train.networks.yowo.network import shared_priors
 
-WIDTHS = FusionWidths(narrow=(160, 128, 96), wide=(224, 160, 128))
+KEY_STAGES: tuple[Stage, ...] = (*STAGES[:-2], (*STAGES[-2][:-1], 3))  # three blocks at stride 32 instead of five
+WIDTHS = FusionWidths(narrow=(128, 104, 80), wide=(192, 144, 112))
 
 
 def _point(inputs: int, outputs: int) -> nn.Sequential:
@@ -52,13 +54,13 @@ class YowoLite(nn.Module):
 
     def __init__(self, classes: int, parts: Parts = ALL_PARTS, memory: MemoryNetwork | None = None) -> None:
         super().__init__()
-        self.backbone_2d = LiteBackbone(3)
+        self.backbone_2d = LiteBackbone(3, KEY_STAGES)
         self.backbone_3d = MoViNet() if memory is None else None
         self.memory = memory
         self.register_buffer("priors", shared_priors(USUAL_PRIORS, parts.scales))
         for name, values in (("mean", CENTERNET_MEAN), ("std", CENTERNET_STD)):
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
-        key_channels = [STAGES[i][3] for i in reversed(TAPPED)][: len(STRIDES)]
+        key_channels = [stage[3] for stage in (KEY_STAGES[-1], KEY_STAGES[TAPPED[2]], KEY_STAGES[TAPPED[1]])]
         clip_channels = transferred_channels(FEATURES)
         if memory is not None:
             clip_channels[1] += TAP
