@@ -100,13 +100,17 @@ class ClipTrainingSet(Dataset[dict[str, NDArray[Any]]]):
 
 
 class ClipValidationFrames(ChosenFrames):
-    """Chosen frames, unaugmented, each the last of its clip as in a live stream."""
+    """Chosen frames, unaugmented, with what a stream of their video would have seen until then.
+
+    Each is the last of its clip; where a clip serves several frames, as far past its end as every n-th frame has one.
+    """
 
     def __getitem__(self, number: int) -> dict[str, NDArray[Any]]:
         choice, manifest = self.choices[number], self.manifest
         packed, random = self.packed[choice.video.name], np.random.default_rng(number)
         clip = manifest.clip or ClipInput(1)
-        places = live_places(int(np.searchsorted(packed.held, choice.frame)), clip)
+        place = int(np.searchsorted(packed.held, choice.frame))
+        places = live_places(place - place % clip.every, clip)
         drawn = augment.draw(augment.NO_AUGMENTATION, packed.size, manifest.input_size, random)
         frames = tuple(packed.held[list(places)].tolist())
         return computed(ClipDraw(choice, frames, drawn), packed, manifest, self.memory.get(choice.video.name))

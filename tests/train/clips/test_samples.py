@@ -1,6 +1,7 @@
 """Samples of a key frame and its clip, of real small videos."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,17 @@ def test_validation_frames_end_their_clips(data: Data) -> None:
     for place, index in enumerate((0, 0, 1, 3)):  # two steps back each, the first repeated
         np.testing.assert_allclose(pixels(sample["clip"][:, place]), packed[index].transpose(2, 0, 1), atol=1e-2)
     np.testing.assert_array_equal(sample["image"], sample["clip"][:, -1])
+
+
+def test_validation_frames_have_the_map_that_a_stream_has_then(data: Data) -> None:
+    """Every third frame has one of its own; in between the clip has ended before."""
+    manifest = replace(MANIFEST, clip=ClipInput(2, every=3))
+    packed = data[1][data[0][0].name]
+    for frame, clip in ((6, (5, 6)), (7, (5, 6)), (8, (5, 6)), (9, (8, 9))):
+        sample = ClipValidationFrames([VideoFrame(data[0][0], frame)], data[1], manifest)[0]
+        for place, index in enumerate(clip):
+            np.testing.assert_allclose(pixels(sample["clip"][:, place]), packed[index].transpose(2, 0, 1), atol=1e-2)
+        np.testing.assert_allclose(pixels(sample["image"]), packed[frame].transpose(2, 0, 1), atol=1e-2)
 
 
 def test_more_boxes_than_fit_are_the_largest(data: Data) -> None:
