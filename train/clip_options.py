@@ -8,7 +8,7 @@ from edge.terminal.arguments import path_as_text
 from train.checkpoint import Checkpoint, CheckpointError
 from train.clips import settings as clip_settings
 from train.clips.samples import AUGMENTATION
-from train.clips.settings import USUAL, ClipTraining, LossKind, MatchingRule
+from train.clips.settings import USUAL, ClipTraining, LossKind, MatchingRule, Optimizer
 from train.networks.yowo.clip_networks import parts_of
 from train.networks.yowo.names import ORIGINAL, TRAINED, YOWO
 from train.train_settings import TrainSettings
@@ -24,11 +24,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--frame-step", dest="step", type=int, help=f"frames of the video from one to the next; default: {USUAL.step}")
     add("--clip-every", dest="every", type=int, help=f"frames that one clip's map serves; default: {USUAL.every}")
     add("--key-anywhere", dest="anywhere", action=argparse.BooleanOptionalAction, help="in its clip, not only last")
-    add("--scales", type=int, help=f"maps to predict on, 3 or 1; default: {USUAL.scales}")
+    add("--scales", type=int, help=f"to predict on; 1: no secondary fusion; default: {USUAL.scales}")
     add("--drop-block", type=float, help=f"share of cells dropped while training; default: {USUAL.drop_block}")
     add("--squeeze", action=argparse.BooleanOptionalAction, help="squeeze-and-excitation; default: with it")
     add("--loss", choices=get_args(LossKind), help=f"of confidence and actions; default: {USUAL.loss}")
     add("--matching", choices=get_args(MatchingRule), help=f"which priors answer; default: {USUAL.matching}")
+    faster = f"adamw takes a learning rate of about 0.002; default: {USUAL.optimizer}"
+    add("--optimizer", choices=get_args(Optimizer), help=faster)
     add("--momentum", type=float, help=f"of SGD; default: {USUAL.momentum}")
     movinet = "MoViNet's weights, or a model's memory-….onnx, for the 3-D branch of yowo_lite"
     add("--clip-weights", metavar="FILE", type=path_as_text, help=movinet)

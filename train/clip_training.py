@@ -87,7 +87,9 @@ def losses(answer: PriorMaps, batch: Mapping[str, Tensor], settings: TrainSettin
 
 
 def optimizer(groups: Sequence[dict[str, object]], settings: TrainSettings) -> torch.optim.Optimizer:
-    """As the paper trains."""
+    """As the paper trains, or AdamW."""
+    if settings.clips.optimizer == "adamw":
+        return torch.optim.AdamW([*groups], lr=settings.learning_rate)
     return torch.optim.SGD([*groups], lr=settings.learning_rate, momentum=settings.clips.momentum)
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from train.clips.settings import ClipTraining
 from train.train_settings import SEVERAL, LossWeights, TrainSettings, several
 
 
@@ -23,4 +24,6 @@ def _place(key: str, value: Any) -> Any:
         return several(value)
     if key == "losses":
         return {**asdict(LossWeights()), **(value or {})}  # earlier versions had fewer
+    if key == "clips":
+        return {**asdict(ClipTraining()), **(value or {})}  # likewise
     return Path(value).resolve() if key in ("weights", "memory") and value else value

@@ -159,6 +159,14 @@ def test_a_frozen_branch_stays_and_the_rest_learns() -> None:
     assert run.optimizer.param_groups[0]["momentum"] == 0.937
 
 
+def test_another_optimizer() -> None:
+    options = train_options.parser().parse_args(["data", "--arch", "yowo_lite", "--optimizer", "adamw"])
+    assert train_options.settings(options).clips == ClipTraining(optimizer="adamw")
+    settings = replace(SETTINGS, clips=ClipTraining(frames=2, optimizer="adamw"))
+    made = clip_training.optimizer([{"params": [torch.nn.Parameter(torch.zeros(1))]}], settings)
+    assert isinstance(made, torch.optim.AdamW)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

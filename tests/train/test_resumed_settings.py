@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from train.clips.settings import ClipTraining
 from train.resumed_settings import changed
 from train.train_settings import LossWeights, TrainSettings
 
@@ -20,6 +21,13 @@ def test_a_checkpoint_from_before_there_was_a_loss_of_whole_boxes() -> None:
     del before["losses"]["box"]
     assert changed(before, BEGAN) == []
     assert changed(before, replace(BEGAN, losses=LossWeights(box=1.0))) == ["losses"]
+
+
+def test_a_checkpoint_from_before_clips_had_a_choice_of_optimizers() -> None:
+    before = asdict(BEGAN)
+    del before["clips"]["optimizer"]
+    assert changed(before, BEGAN) == []
+    assert changed(before, replace(BEGAN, clips=ClipTraining(optimizer="adamw"))) == ["clips"]
 
 
 def test_what_is_another_is_named() -> None:

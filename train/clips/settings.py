@@ -8,6 +8,7 @@ from edge.clip import ClipInput
 
 LossKind = Literal["focal", "cross_entropy"]
 MatchingRule = Literal["yowo", "yolov3"]
+Optimizer = Literal["sgd", "adamw"]
 SMALLEST_SHARE, LARGEST_SHARE = 0.0, 1.0
 MOST_FRAMES, MOST_STEPS = 64, 100  # as manifests allow
 LEARNING_RATE = 1e-4  # Zhuo et al. 2024, with SGD
@@ -32,7 +33,8 @@ class ClipTraining:
     squeeze: bool = True  # squeeze-and-excitation
     loss: LossKind = "focal"
     matching: MatchingRule = "yowo"
-    momentum: float = 0.937
+    optimizer: Optimizer = "sgd"
+    momentum: float = 0.937  # of SGD
     release_3d: float = 1 / 3
     release_2d: float = 2 / 3
     weights: str = ""  # MoViNet's, with which the 3-D branch of `yowo_lite` begins; "": with nothing
