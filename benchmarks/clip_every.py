@@ -7,7 +7,7 @@ thread, ONNX Runtime, FP32. All take turns within a round, so that what else the
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -45,11 +45,25 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=8, help="of a clip (default: %(default)s)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        streams = [_Stream(engine) for engine in _engines(Path(folder), options.frames)]
-    rounds = np.array([[one.seconds() for one in streams] for _ in range(1 + options.rounds)])[1:]
-    for every, column in zip(EVERY, rounds.T, strict=True):
-        ratio = float(np.median(column / rounds[:, 0]))
-        print(f"a map every {every} frames {1000 * np.median(column):7.1f} ms a frame, {ratio:.2f} of the first's")
+        prices = prices_of([*_engines(Path(folder), options.frames)], options.rounds)
+    for every, price in zip(EVERY, prices, strict=True):
+        print(f"a map every {every} frames {price.milliseconds:7.1f} ms a frame, {price.ratio:.2f} of the first's")
+
+
+@dataclass(frozen=True)
+class Price:
+    """Of a model: processor time of a frame in the pipeline, and its share of the first model's in the same round."""
+
+    milliseconds: float
+    ratio: float
+
+
+def prices_of(engines: Sequence[Engine], rounds: int) -> list[Price]:
+    """Of each, the medians over rounds in which all take turns; a first round is left out."""
+    streams = [_Stream(engine) for engine in engines]
+    seconds = np.array([[one.seconds() for one in streams] for _ in range(1 + rounds)])[1:]
+    ratios = seconds / seconds[:, :1]
+    return [Price(1000 * float(np.median(x)), float(np.median(y))) for x, y in zip(seconds.T, ratios.T, strict=True)]
 
 
 def _engines(folder: Path, frames: int) -> Iterator[Engine]:
@@ -60,10 +74,16 @@ def _engines(folder: Path, frames: int) -> Iterator[Engine]:
     checkpoints.save(Checkpoint(manifest, network.state_dict(), {}), folder / "random.pt")
     export(checkpoints.load(folder / "random.pt"), folder / "random.onnx")
     for every in EVERY:
-        model, known = onnx_file.read(folder / "random.onnx")
-        assert known.clip is not None
-        onnx_file.write(model, replace(known, clip=replace(known.clip, every=every)), folder / f"{every}.onnx")
-        yield onnxruntime_engine.load(folder / f"{every}.onnx", threads=1)
+        yield with_every(folder / "random.onnx", every)
+
+
+def with_every(path: Path, every: int) -> Engine:
+    """A model that sees clips, written anew beside itself with a map every so many frames; one thread."""
+    model, known = onnx_file.read(path)
+    assert known.clip is not None
+    changed = path.with_name(f"{path.stem}-every{every}.onnx")
+    onnx_file.write(model, replace(known, clip=replace(known.clip, every=every)), changed)
+    return onnxruntime_engine.load(changed, threads=1)
 
 
 @dataclass(eq=False)
