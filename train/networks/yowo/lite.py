@@ -29,6 +29,7 @@ from train.networks.yowo.fusion import (
 )
 from train.networks.yowo.network import shared_priors
 
+NEW_MOMENTUM = 0.1  # of norms that begin with nothing: ten in a row, which at Lite0's 0.01 lag for hundreds of steps
 KEY_STAGES: tuple[Stage, ...] = (*STAGES[:-2], (*STAGES[-2][:-1], 3))  # three blocks at stride 32 instead of five
 WIDTHS = FusionWidths(narrow=(128, 104, 80), wide=(192, 144, 112))
 
@@ -68,6 +69,9 @@ class YowoLite(nn.Module):
         layers = FusionLayers(_point, _area)
         self.fusion = Fusion(key_channels, clip_channels, WIDTHS, count * (BOX + classes), layers, parts)
         start_biases([*self.fusion.heads], count)
+        for norm in self.fusion.modules():
+            if isinstance(norm, nn.BatchNorm2d):
+                norm.momentum = NEW_MOMENTUM
 
     def forward(self, image: Tensor, *seen: Tensor) -> PriorMaps:
         """Look at both; `seen`: the clip, or MEMORY_INPUTS."""

@@ -48,6 +48,20 @@ def test_it_is_small() -> None:
     assert counts.total() < 0.75e9
 
 
+def test_its_own_norms_soon_know_what_they_read() -> None:
+    """After sixty steps without learning it answers on known maps as it does while training."""
+    torch.manual_seed(0)
+    fusion = YowoLite(3).fusion
+    key = [torch.randn(8, channels, 2 * ratio, 3 * ratio) for channels, ratio in ((192, 1), (112, 2), (40, 4))]
+    clip = transferred(torch.rand(8, 480, 2, 3))
+    with torch.no_grad():
+        for _ in range(60):
+            expected = fusion(key, clip)
+        found = fusion.eval()(key, clip)
+    for one, other in zip(found, expected, strict=True):
+        assert one[:, :4].std() > 0.5 * other[:, :4].std()  # DropBlock makes them a little wider while training
+
+
 def test_before_training() -> None:
     torch.manual_seed(0)
     with torch.no_grad():
