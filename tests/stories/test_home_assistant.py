@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.broker import Broker, Subscriber
+from tests.support.broker import Broker
 from tests.support.paths import ROOT
-from tests.support.started_daemon import LiveStream, events_of, running, write_config
+from tests.support.started_daemon import LiveStream, running, write_config
 from tests.support.waiting import wait_for
 
+ACTION = "Shine"
 PYTHON = os.environ.get("KORSAL_HOMEASSISTANT", "")
 pytestmark = [
     pytest.mark.slow,
@@ -71,9 +72,7 @@ def home_assistant(folder: Path, port: int) -> Iterator[Home]:
         process.communicate()
 
 
-def test_a_person_sees_and_sets_what_the_daemon_does(
-    tmp_path: Path, broker: Broker, subscriber: Subscriber, stream: LiveStream
-) -> None:
+def test_a_person_sees_and_sets_what_the_daemon_does(tmp_path: Path, broker: Broker, stream: LiveStream) -> None:
     stream.bright = False
     with contextlib.closing(LiveStream()) as other, home_assistant(tmp_path / "home", broker.port) as home:
         config = write_config(
@@ -84,10 +83,8 @@ def test_a_person_sees_and_sets_what_the_daemon_does(
         with running(config) as daemon:
             home.wait_for("binary_sensor", "roof door camera", "on")
             stream.bright = True
-            wait_for(lambda: events_of(subscriber, "door", "new"), "an event")
-            action = events_of(subscriber, "door", "new")[0]["action"]
-            it_is_seen(home, stream, action)
-            it_is_set(home, config, action)
+            it_is_seen(home, stream)
+            it_is_set(home, config)
             config.write_text(config.read_text().replace(f'[cameras.yard]\nsource = "{other.url}"\n', ""))
             daemon.send_signal(signal.SIGHUP)
             for platform, name in list(home.states):
@@ -99,27 +96,27 @@ def test_a_person_sees_and_sets_what_the_daemon_does(
             wait_for(lambda: not any(home.states.values()), f"nothing is left: {home.states}")
 
 
-def it_is_seen(home: Home, stream: LiveStream, action: str) -> None:
+def it_is_seen(home: Home, stream: LiveStream) -> None:
     """The event that begins, and that it ends."""
-    home.wait_for("binary_sensor", f"roof door {action}", "on")
-    for name, kind in (f"roof door {action} event", "new"), ("roof door actions", action):
+    home.wait_for("binary_sensor", f"roof door {ACTION}", "on")
+    for name, kind in (f"roof door {ACTION} event", "new"), ("roof door actions", ACTION):
         wait_for(lambda: (home.states.get(("event", name)) or {}).get("attributes", {}).get("event_type") == kind, name)  # noqa: B023
         seen = home.states["event", name]
         assert seen is not None
-        assert (seen["attributes"]["camera"], seen["attributes"]["action"]) == ("door", action)
+        assert (seen["attributes"]["camera"], seen["attributes"]["action"]) == ("door", ACTION)
     wait_for(lambda: home.state("image", "roof door picture") not in ("unknown", "unavailable", None), "a picture")
     wait_for(lambda: home.state("sensor", "roof door frame rate") not in ("unknown", "unavailable", None), "a rate")
     stream.bright = False
-    home.wait_for("binary_sensor", f"roof door {action}", "off")
+    home.wait_for("binary_sensor", f"roof door {ACTION}", "off")
 
 
-def it_is_set(home: Home, config: Path, action: str) -> None:
+def it_is_set(home: Home, config: Path) -> None:
     """A score, into config.toml; a camera, off and on."""
-    home.call("set_value", "number", f"roof door {action} start score", value=0.95)
-    home.wait_for("number", f"roof door {action} start score", "0.95")
+    home.call("set_value", "number", f"roof door {ACTION} start score", value=0.95)
+    home.wait_for("number", f"roof door {ACTION} start score", "0.95")
     assert "start_score = 0.95" in config.read_text()
     home.call("turn_off", "switch", "roof door enabled")
     home.wait_for("switch", "roof door enabled", "off")
-    home.wait_for("event", f"roof door {action} event", "unavailable")
+    home.wait_for("event", f"roof door {ACTION} event", "unavailable")
     home.call("turn_on", "switch", "roof door enabled")
     home.wait_for("switch", "roof door enabled", "on")
