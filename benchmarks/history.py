@@ -18,7 +18,8 @@ from pathlib import Path
 from edge import events, pipeline
 from edge.broker.payload import ModelIdentity, event_payload
 from edge.cameras.video_file import read_file
-from edge.config.schema import CameraConfig, Config, HistoryConfig, ModelConfig, OutboxConfig
+from edge.config.history import HistoryConfig
+from edge.config.schema import CameraConfig, Config, ModelConfig, OutboxConfig
 from edge.history.history import History
 from edge.inference import Engine
 from edge.open_model import open_at_terminal

@@ -8,7 +8,8 @@ from typing import Any
 
 from edge import threads
 from edge.config.config_file import state_directory
-from edge.config.schema import Config, HistoryConfig
+from edge.config.history import HistoryConfig
+from edge.config.schema import Config
 from edge.events import EventState
 from edge.history import doubts
 from edge.history.camera_records import CameraRecords

@@ -9,7 +9,8 @@ import pytest
 
 from edge import events
 from edge.cameras.video_file import probe
-from edge.config.schema import CameraConfig, Config, HistoryConfig, OutboxConfig, TeachingConfig
+from edge.config.history import HistoryConfig, TeachingConfig
+from edge.config.schema import CameraConfig, Config, OutboxConfig
 from edge.event_settings import ActionSettings, EventSettings
 from edge.history.doubts import Watched
 from edge.history.encoders import available
