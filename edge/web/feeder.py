@@ -1,6 +1,7 @@
 """The thread that feeds the page's process: what waits for it, and its restart with growing pauses. Shell.
 
-It encodes pictures. Only the newest of each camera waits; what browsers ask waits for the daemon's loop.
+It makes pictures small and hands their pixels over: the page's process encodes them. Only the newest of each camera
+waits; what browsers ask waits for the daemon's loop.
 """
 
 import logging
@@ -11,8 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from edge import threads
+from edge.detector import frame_size
 from edge.sources import Frame
-from edge.web.live_frame import MotionTile, jpeg, motion_jpeg
+from edge.web.live_frame import MotionTile, small_picture
 from edge.web.messages import PageMessage
 from edge.web.page_process import PageProcess, PageProcessError
 from edge.web.page_settings import PageSettings
@@ -51,6 +53,7 @@ class Feeder:
         self._motion: frozenset[str] = frozenset()
         self._viewers = 0
         self._waiting: dict[str, ShownFrame] = {}  # by camera
+        self._encoding = False  # whether the process is at a picture; it gets no other one, which it would not take
         self._taken_at: dict[str, float] = {}  # monotonic, s, by camera
         self._state: Mapping[str, object] | None = None
         self._state_at = 0.0
@@ -128,6 +131,7 @@ class Feeder:
     def _serve(self) -> None:
         """Feed one process until it ends. Raises PageProcessError."""
         process = self._start(self._settings)
+        self._encoding = False
         try:
             while not self._closed:
                 self._filled.wait(POLL_SECONDS)
@@ -140,18 +144,23 @@ class Feeder:
 
     def _send(self, process: PageProcess) -> None:
         with self._lock:
-            waiting, self._waiting = self._waiting, {}
             state, self._state = self._state, None
         while self._answers:
             process.send(*self._answers.popleft())
         if state is not None:
             process.send({"kind": "state", "state": state})
-        for camera, shown in waiting.items():
-            picture = jpeg(shown.frame.image, self._width)
-            if picture:
-                motion = motion_jpeg(shown.motion, shown.frame.image, self._width)
-                header = {"kind": "frame", "camera": camera, "motion": len(motion), **shown.about}
-                process.send(header, picture + motion)
+        if not self._encoding and (shown := self._next_picture()):
+            self._encoding = True
+            picture = small_picture(shown.frame.image, self._width)
+            header = {"kind": "pixels", "camera": shown.frame.camera, "size": frame_size(picture), **shown.about}
+            motion = {"frame_size": frame_size(shown.frame.image), "tiles": [_placed(one) for one in shown.motion]}
+            process.send_pixels({**header, **motion}, (picture, *(one.brightness for one in shown.motion)))
+
+    def _next_picture(self) -> ShownFrame | None:
+        """That of the camera which has waited longest."""
+        with self._lock:
+            camera = next(iter(self._waiting), None)
+            return None if camera is None else self._waiting.pop(camera)
 
     def _handle(self, header: Mapping[str, object]) -> None:
         """What the process says; of what is not understood nothing is done."""
@@ -162,6 +171,8 @@ class Feeder:
                 self._state_at = 0.0  # a newcomer waits for nothing
             self._watched, self._motion = frozenset(map(str, cameras)), frozenset(map(str, motion))
             self._viewers = viewers
+        elif kind == "taken":
+            self._encoding = False
         elif kind == "ask":
             self._questions.append(header)
         elif kind == "listening":
@@ -176,3 +187,8 @@ class Feeder:
         if text != self._fault:
             log.error("live page: %s; it is started again, everything else goes on", text)
         self._fault = text
+
+
+def _placed(motion: MotionTile) -> tuple[int, ...]:
+    """The tile, and its motion map's width and height."""
+    return (*map(int, motion.tile), *frame_size(motion.brightness))

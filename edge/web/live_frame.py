@@ -1,5 +1,6 @@
-"""One frame as the live page shows it: its JPEG, its motion map, and who is where and does what. Pure."""
+"""One frame as the live page shows it: small, with its motion map, and who is where and does what. Pure."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,16 +18,15 @@ from edge.tiles import Rectangle
 from edge.tubes import TubeBox
 from edge.video import motion_inset
 
-QUALITY = 75  # JPEG's
-MOTION_SHARE = 0.5  # of the picture's width: a motion map is coarser anyway
+MOST_PIXELS = 3840 * 2160  # of a picture
 
 
 @dataclass(frozen=True, eq=False)
 class MotionTile:
-    """Where something moves in one tile of a frame: (h, w) of the network's input, 0..1."""
+    """Where something moves in one tile of a frame: (h, w) of the network's input, 0 to 255."""
 
     tile: Rectangle
-    brightness: NDArray[np.float32]
+    brightness: NDArray[np.uint8]
 
 
 def people(
@@ -57,36 +57,30 @@ def _person(one: TubeBox, size: tuple[int, int], told: Mapping[str, float], labe
     }
 
 
-def jpeg(image: NDArray[np.uint8], width: int) -> bytes:
-    """(H, W, 3) uint8, BGR → JPEG, at most `width` pixels wide; b"" where it cannot be encoded."""
-    scale = min(1.0, width / image.shape[1])
-    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    try:
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image
-        done, content = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    except cv2.error:  # as for sides that a JPEG cannot have
-        return b""
-    return content.tobytes() if done else b""
-
-
 def motion_tiles(image: NDArray[np.uint8], result: StepResult, manifest: Manifest) -> tuple[MotionTile, ...]:
     """What moves in a frame, tile by tile; () for a model without motion maps. Call it before the next step."""
     return tuple(
-        MotionTile(one.tile, motion_inset.motion_brightness(one.motion_map, tiles.crop(image, one.tile), manifest))
+        MotionTile(
+            one.tile, _bytes(motion_inset.motion_brightness(one.motion_map, tiles.crop(image, one.tile), manifest))
+        )
         for one in result.motion()
     )
 
 
-def motion_jpeg(motion: Sequence[MotionTile], image: NDArray[np.uint8], width: int) -> bytes:
-    """The motion map of the whole frame in colour on black, to be laid over its picture; b"" where there is none."""
-    if not motion:
-        return b""
+def _bytes(brightness: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.convertScaleAbs(brightness, alpha=255), np.uint8)
+
+
+def small_picture(image: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8, at most `width` pixels wide and MOST_PIXELS in all; the frame itself where it is no larger."""
     size = frame_size(image)
-    scale = min(1.0, MOTION_SHARE * width / size[0])
-    shown = (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
-    canvas = np.zeros((shown[1], shown[0], 3), np.uint8)
-    for one in motion:
-        patch = tiles.crop(canvas, tiles.scaled(one.tile, size, shown))
-        if patch.size:
-            patch[:] = motion_inset.heat_map(one.brightness, frame_size(patch))
-    return jpeg(canvas, shown[0])
+    shown = shown_size(size, width)
+    if shown == size:
+        return image
+    return np.asarray(cv2.resize(image, shown, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def shown_size(size: tuple[int, int], width: int) -> tuple[int, int]:
+    """(width, height) at which a frame of `size` is shown."""
+    scale = min(1.0, width / size[0], math.sqrt(MOST_PIXELS / (size[0] * size[1])))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

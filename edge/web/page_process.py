@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edge.web.messages import MessageError, PageMessage, Unpacker, pack
 from edge.web.page_settings import PageSettings
+from edge.web.shared_pixels import Pixels, SharedPixels
 
 PROGRAM = (sys.executable, "-m", "edge.web.server_process")
 SEND_SECONDS = 5.0  # that it has to take a message
@@ -33,8 +34,10 @@ class PageProcess:
             raise PageProcessError(f"its process cannot be started ({error.strerror})") from error
         try:
             with theirs:
+                self._pixels = SharedPixels.create()
+                given = (theirs.fileno(), self._pixels.descriptor)
                 self._process = subprocess.Popen(
-                    [*program, str(theirs.fileno())], pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL,
+                    [*program, *map(str, given)], pass_fds=given, stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL, start_new_session=True, env=_environment(),
                 )  # fmt: skip
         except OSError as error:
@@ -54,6 +57,17 @@ class PageProcess:
         except OSError:
             raise PageProcessError("its process has ended") from None
 
+    def send_pixels(self, header: Mapping[str, object], pixels: Pixels) -> None:
+        """Send what is too large for the channel, in memory that both share. Not before the last has been taken.
+
+        Raises PageProcessError, after which the process is only to be ended.
+        """
+        try:
+            self._pixels.write(pixels)
+        except OSError as error:
+            raise PageProcessError(f"its pictures find no memory ({error.strerror})") from error
+        self.send(header)
+
     def receive(self) -> list[PageMessage]:
         """What has arrived; does not wait. Raises PageProcessError where the process has ended or talks nonsense."""
         try:
@@ -71,6 +85,7 @@ class PageProcess:
     def close(self) -> None:
         """Have it end, and kill it where it does not."""
         self._channel.close()
+        self._pixels.close()
         try:
             self._process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:

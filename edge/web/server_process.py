@@ -1,4 +1,7 @@
-"""The page's process: `python -m edge.web.server_process FD`. It ends when the daemon closes the channel FD. Shell."""
+"""The page's process: `python -m edge.web.server_process CHANNEL MEMORY`, two inherited descriptors. Shell.
+
+It ends when the daemon closes the channel.
+"""
 
 import asyncio
 import os
@@ -7,9 +10,11 @@ import ssl
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
+from edge import threads
 from edge.web import messages, passwords
 from edge.web.application import application
 from edge.web.daemon_questions import DaemonQuestions, TellDaemon
@@ -18,7 +23,6 @@ from edge.web.page_settings import PageSettings
 from edge.web.passwords import PasswordError
 from edge.web.viewers import Viewers
 
-NICENESS = 5  # detection goes first
 END_SECONDS = 1.0
 
 
@@ -26,14 +30,14 @@ class ServerError(Exception):
     """The page cannot be served; the message names the remedy."""
 
 
-def main(descriptor: int) -> None:
-    """Serve until the daemon closes the channel."""
-    os.nice(NICENESS)
+def main(channel: int, memory: int) -> None:
+    """Serve until the daemon closes the channel; pictures are in the memory."""
+    os.nice(threads.NICENESS)
     with suppress(KeyboardInterrupt, ConnectionError):
-        asyncio.run(_run(socket.socket(fileno=descriptor)))
+        asyncio.run(_run(socket.socket(fileno=channel), memory))
 
 
-async def _run(channel: socket.socket) -> None:
+async def _run(channel: socket.socket, memory: int) -> None:
     reader, writer = await asyncio.open_connection(sock=channel, limit=1 << 20)
 
     def tell(header: dict[str, object]) -> None:
@@ -43,7 +47,7 @@ async def _run(channel: socket.socket) -> None:
         first = await _message(reader)
         if first is None or first.header.pop("kind", "") != "settings":
             return
-        await _serve(PageSettings.from_json(first.header), reader, writer, tell)
+        await _serve(PageSettings.from_json(first.header), memory, reader, writer, tell)
     except ServerError as error:
         tell({"kind": "fault", "text": str(error)})
         with suppress(ConnectionError):
@@ -53,7 +57,7 @@ async def _run(channel: socket.socket) -> None:
 
 
 async def _serve(
-    settings: PageSettings, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tell: TellDaemon
+    settings: PageSettings, memory: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tell: TellDaemon
 ) -> None:
     """Serve until the channel ends. Raises ServerError."""
     viewers, questions = Viewers(tell), DaemonQuestions(tell)
@@ -71,7 +75,11 @@ async def _serve(
             "port in [web], or stop the program that uses it"
         ) from error
     writer.write(messages.pack({"kind": "listening", "text": _address(settings)}))
+    pictures = _Pictures(memory)
     while (message := await _message(reader)) is not None:
+        if message.header.get("kind") == "pixels":
+            message = await asyncio.to_thread(pictures.encoded, message)
+            tell({"kind": "taken"})  # another picture is welcome
         (questions if message.header.get("kind") == "answer" else viewers).take(message)
     with suppress(asyncio.TimeoutError):
         await asyncio.wait_for(runner.cleanup(), END_SECONDS)
@@ -84,6 +92,22 @@ async def _message(reader: asyncio.StreamReader) -> PageMessage | None:
         return messages.parse(await reader.readexactly(header), await reader.readexactly(body))
     except (asyncio.IncompleteReadError, ConnectionError, MessageError):
         return None
+
+
+class _Pictures:
+    """What the daemon hands over in memory. OpenCV is loaded with the first picture: many devices never show one."""
+
+    def __init__(self, memory: int) -> None:
+        self._memory = memory
+        self._shared: Any = None
+
+    def encoded(self, message: PageMessage) -> PageMessage:
+        """A picture as browsers get it."""
+        from edge.web import picture_encoding, shared_pixels
+
+        if self._shared is None:
+            self._shared = shared_pixels.SharedPixels(self._memory)
+        return picture_encoding.encoded(message.header, self._shared.read())
 
 
 def _tls(settings: PageSettings) -> ssl.SSLContext | None:
@@ -115,4 +139,4 @@ def _address(settings: PageSettings) -> str:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

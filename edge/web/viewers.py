@@ -33,7 +33,7 @@ class Viewers:
             self.state = message.header
             for viewer in self._viewers:
                 viewer.put("", json.dumps(message.header))
-        elif kind == "frame":
+        elif kind == "frame" and message.body:
             content, camera = pack(message.header, message.body), str(message.header.get("camera"))
             for viewer in self._viewers:
                 if camera in viewer.watched:

@@ -24,12 +24,14 @@ from edge.pipeline import StepResult, TileMotion
 from edge.sources import Frame
 from edge.tubes import TubeBox
 from edge.web import feeder, live_page
-from edge.web.live_frame import jpeg, people
+from edge.web.live_frame import people, small_picture
 from edge.web.live_page import LivePage
 from edge.web.messages import PageMessage
 from edge.web.page_process import PageProcess, PageProcessError
 from edge.web.page_settings import PageSettings
+from edge.web.picture_encoding import encoded
 from edge.web.score_history import NO_FRAME
+from edge.web.shared_pixels import Pixels
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
@@ -76,10 +78,22 @@ def test_people_are_given_in_shares_of_the_frame() -> None:
     assert odd["box"] == [-1, 0, 2, 0.5]
 
 
-@pytest.mark.parametrize(("size", "shown"), [((100, 200), (32, 64)), ((3, 1), (3, 1)), ((1, 1000), (1, 64))])
+@pytest.mark.parametrize(
+    ("size", "shown"), [((100, 200), (32, 64)), ((3, 1), (3, 1)), ((1, 1000), (1, 64)), ((900_000, 40), (432_000, 19))]
+)
 def test_pictures_are_no_wider_than_asked_for(size: tuple[int, int], shown: tuple[int, int]) -> None:
-    content = np.frombuffer(jpeg(np.zeros((*size, 3), np.uint8), 64), np.uint8)
-    assert np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR)).shape[:2] == shown
+    picture = small_picture(np.zeros((*size, 3), np.uint8), 64)
+    assert picture.shape == (*shown, 3)
+
+
+def test_a_picture_that_no_jpeg_can_hold_is_left_out() -> None:
+    sizes = {
+        "size": (1, 70_000),
+        "frame_size": (1, 70_000),
+        "tiles": [[0, 0, 1, 70_000, 1, 1]],
+    }  # a JPEG's sides have 65,535 pixels at most
+    found = encoded({"kind": "pixels", **sizes}, bytes(3 * 70_000 + 1))
+    assert found == PageMessage({"kind": "frame", "motion": 0}, b"")
 
 
 @pytest.fixture
@@ -199,6 +213,10 @@ class Told(PageProcess):
 
     def send(self, header: Mapping[str, object], body: bytes = b"") -> None:
         self.sent.append(PageMessage(dict(header), body))
+
+    def send_pixels(self, header: Mapping[str, object], pixels: Pixels) -> None:
+        self.sent.append(encoded(header, b"".join(one.tobytes() for one in pixels)))
+        self.says.append({"kind": "taken"})
 
     def receive(self) -> list[PageMessage]:
         said, self.says = self.says, []
