@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable
 
+NICENESS = 10  # of threads and processes that encode: detection goes first
+
 
 class ThreadError(Exception):
     """No new thread can be started; the message names the remedy."""

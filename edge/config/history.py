@@ -14,6 +14,7 @@ class HistoryConfig(Table):
     pictures: bool = True
     publish_pictures: bool = False
     clips: bool = True
+    copy_streams: bool = True
     seconds_before: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 5.0
     seconds_after: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 3.0
     max_clip_seconds: Annotated[float, Field(ge=1, le=600, allow_inf_nan=False)] = 60.0

@@ -1,4 +1,4 @@
-"""Encodes the frames of one camera in a thread of its own, and cuts clips of events from them. Shell.
+"""Cuts clips of events out of a camera's own H.264, or out of its frames encoded anew, in a thread of its own. Shell.
 
 Frames that come while the encoder is busy are left out of clips; the frame loop never waits.
 """
@@ -13,27 +13,30 @@ from dataclasses import dataclass
 from edge import threads
 from edge.detector import frame_size
 from edge.history.clip_ring import ClipLengths, ClipRing, FinishedClip
-from edge.history.encoder import Encoder, EncoderError, EncoderFormat, encoded_size, i420
+from edge.history.encoder import EncoderError, EncoderFormat, encoded_size
 from edge.history.encoders import ORDER, first_that_works
-from edge.sources import Frame
+from edge.history.frame_encoder import ClipFrames, FrameEncoder, TimedFrames
+from edge.history.stream_packets import StreamPackets
+from edge.sources import Frame, Source
 
 log = logging.getLogger(__name__)
 
 MOST_WAITING = 8  # frames
-MOST_HELD = 500  # frames that an encoder may hold back
 IDLE_SECONDS = 0.5
 RETRY_SECONDS = 600.0  # after which encoders are tried again where none works
 SILENCE_SECONDS = 2.0  # without a frame, after which the clips of ended events are not waited for
 CLOSE_SECONDS = 3.0
+GOOD_SECONDS = 60.0  # of a camera's own stream, after which it is opened anew where it breaks off
 
 
 @dataclass(frozen=True)
 class ClipRecording:
-    """How clips are made: `width`: pixels at most."""
+    """How clips are made. `width`: pixels at most, where frames are encoded; `stream`: the source to copy, if any."""
 
     lengths: ClipLengths
     width: int
     encoders: tuple[str, ...] = ORDER
+    stream: Source | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +56,12 @@ class ClipRecorder:
         self._waiting: deque[_Waiting] = deque(maxlen=MOST_WAITING)
         self._filled = threading.Event()
         self._closed = False
-        self._encoder: Encoder | None = None
-        self._name = ""  # of the encoder that works
+        self._frames: ClipFrames | None = None  # what gives encoded frames now
+        self._name = self._stream_fault = ""  # what works; what of its own stream was logged last
+        self._copies = settings.stream is not None  # whether its own stream is worth a try
         self._order, self._retry_at, self._told = settings.encoders, 0.0, False
         self._size = (0, 0)  # of the camera's frames
         self._ring: ClipRing | None = None
-        self._times: deque[float] = deque()  # of the frames that are in the encoder
         self._open: Mapping[str, float] = {}
         self._flush_at: float | None = None  # monotonic, s
         self._thread = threads.start(f"clips of {camera}", self._run)
@@ -84,11 +87,14 @@ class ClipRecorder:
             while True:
                 self._filled.wait(IDLE_SECONDS)
                 self._filled.clear()
+                if not self._waiting:
+                    self._take(None)  # a stream goes on
                 while self._waiting:
                     self._handle(self._waiting.popleft())
                 if self._flush_at is not None and time.monotonic() >= self._flush_at:
                     self._flush_at = None
                     self._restart()
+                    self._copies = self._settings.stream is not None
                 if self._closed:
                     break
         finally:
@@ -99,52 +105,88 @@ class ClipRecorder:
         size = frame_size(frame.image)
         if size != self._size:
             self._restart()
-            self._size = size
-        encoder = self._working_encoder()
-        if encoder is None or self._ring is None:
-            return
-        for event_id, started in waiting.open_events.items():
-            self._ring.begin(event_id, started)
-        for event_id in self._open.keys() - waiting.open_events.keys():
-            self._ring.end(event_id, frame.monotonic_time)
+            self._size, self._copies = size, self._settings.stream is not None
+        if self._frames is None:
+            self._frames = self._stream() or self._working_encoder()
+        if self._ring is not None:
+            for event_id, started in waiting.open_events.items():
+                self._ring.begin(event_id, started)
+            for event_id in self._open.keys() - waiting.open_events.keys():
+                self._ring.end(event_id, frame.monotonic_time)
         self._open = waiting.open_events
-        self._times.append(frame.monotonic_time)
-        try:
-            if len(self._times) > MOST_HELD:
-                raise EncoderError(f"{self._name}: gives no frames")
-            for encoded in encoder.encode(i420(frame.image, encoded_size(size, self._settings.width))):
-                if not self._times:
-                    raise EncoderError(f"{self._name}: gives more frames than it is given")
-                self._emit(self._ring.add(encoded, self._times.popleft()))
-        except EncoderError as error:
-            self._next_encoder(error)
+        self._take(frame)
 
-    def _working_encoder(self) -> Encoder | None:
+    def _take(self, frame: Frame | None) -> None:
+        """Keep what is encoded by now, the camera's frame given, if there is one."""
+        if self._frames is None:
+            return
+        try:
+            self._keep_frames(self._frames.take(frame))
+        except EncoderError as error:
+            self._replace(self._frames, error)
+
+    def _keep_frames(self, frames: TimedFrames) -> None:
+        for encoded, seconds in frames:
+            if self._ring is None and self._frames is not None:
+                self._begin_ring(self._frames)  # now that the size of a stream is known
+            if self._ring is not None:
+                self._emit(self._ring.add(encoded, seconds))
+
+    def _begin_ring(self, frames: ClipFrames) -> None:
+        self._ring = ClipRing(frames.size, self._settings.lengths)
+        if frames.name != self._name or self._told:
+            width, height = frames.size
+            how = f"copied from {frames.name}, {width}x{height}" if self._copies else f"encoded by {frames.name}"
+            log.info("camera %s: clips are %s", self._camera, how)
+        self._name, self._told = frames.name, False
+
+    def _stream(self) -> ClipFrames | None:
+        """The camera's own stream, where that may be copied."""
+        if not self._copies or self._settings.stream is None:
+            return None
+        try:
+            return StreamPackets(self._settings.stream)
+        except EncoderError as error:
+            self._no_stream(str(error))
+            return None
+
+    def _working_encoder(self) -> ClipFrames | None:
         """The encoder for frames of this size; None where none works, which is said once."""
         if not self._order and time.monotonic() >= self._retry_at:
             self._order = self._settings.encoders
-        if self._encoder is None and self._order:
-            form = EncoderFormat(encoded_size(self._size, self._settings.width))
-            try:
-                name, self._encoder = first_that_works(form, self._say, self._order)
-            except EncoderError as error:
-                self._order, self._retry_at = (), time.monotonic() + RETRY_SECONDS
-                if not self._told:
-                    log.warning("camera %s: its events are kept without clips: %s", self._camera, error)
-                self._told = True
-                return None
-            if name != self._name or self._told:
-                log.info("camera %s: clips are encoded by %s", self._camera, name)
-            self._told = False
-            self._name, self._order = name, self._order[self._order.index(name) :]
-            self._ring = ClipRing(form.size, self._settings.lengths)
-        return self._encoder
+        if not self._order:
+            return None
+        form = EncoderFormat(encoded_size(self._size, self._settings.width))
+        try:
+            name, encoder = first_that_works(form, self._say, self._order)
+        except EncoderError as error:
+            self._order, self._retry_at = (), time.monotonic() + RETRY_SECONDS
+            if not self._told:
+                log.warning("camera %s: its events are kept without clips: %s", self._camera, error)
+            self._told = True
+            return None
+        self._order = self._order[self._order.index(name) :]
+        found = FrameEncoder(name, encoder, form.size)
+        self._begin_ring(found)
+        return found
 
-    def _next_encoder(self, error: EncoderError) -> None:
-        """One that has failed while it encoded is not tried again as long as there is another."""
-        self._say(str(error))
-        self._order = self._order[1:]
-        self._restart(finish=False)
+    def _replace(self, frames: ClipFrames, error: EncoderError) -> None:
+        """What has failed is not tried again as long as there is another; a stream that was good is opened anew."""
+        if isinstance(frames, StreamPackets):
+            if not frames.lasted(GOOD_SECONDS):
+                self._no_stream(str(error))
+            self._restart()
+        else:
+            self._say(str(error))
+            self._order = self._order[1:]
+            self._restart(finish=False)
+
+    def _no_stream(self, fault: str) -> None:
+        """Until the camera comes anew, its frames are encoded."""
+        self._copies = False
+        if fault != self._stream_fault:
+            self._stream_fault = fault
+            log.info("camera %s: its own stream is not copied into clips, frames are encoded: %s", self._camera, fault)
 
     def _say(self, fault: str) -> None:
         if self._told:
@@ -157,16 +199,16 @@ class ClipRecorder:
 
     def _restart(self, finish: bool = True) -> None:
         """Finish all clips with the frames that there are; the next frame begins anew."""
-        encoder, ring = self._encoder, self._ring
-        self._encoder = self._ring = None
+        frames, ring = self._frames, self._ring
+        self._frames = self._ring = None
         self._open = {}
-        if encoder is not None and ring is not None:
+        if frames is None:
+            return
+        if ring is not None:
             try:
-                for encoded in encoder.finish() if finish else ():
-                    if self._times:
-                        self._emit(ring.add(encoded, self._times.popleft()))
+                for encoded, seconds in frames.finish() if finish else ():
+                    self._emit(ring.add(encoded, seconds))
             except EncoderError as error:
                 log.warning("camera %s: the end of a clip is missing: %s", self._camera, error)
             self._emit(ring.flush())
-            encoder.close()
-        self._times.clear()
+        frames.close()

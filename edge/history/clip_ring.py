@@ -5,6 +5,7 @@ beyond LARGEST_RING ends the clips that hold it.
 """
 
 from dataclasses import dataclass
+from itertools import takewhile
 
 from edge.history.h264 import PPS, SPS, EncodedFrame
 from edge.history.mp4 import Sample, VideoTrack, mp4
@@ -89,9 +90,13 @@ class ClipRing:
         return clips
 
     def _between(self, begin: float, end: float) -> list[Sample]:
-        """The frames from the last key frame before `begin` on, until `end`."""
+        """The frames from the last key frame before `begin` on, until `end`.
+
+        Of frames that are not decoded in the order of showing, those after the first that is shown too late are left
+        out: they may refer to it.
+        """
         first = self._key_before(begin)
-        return [sample for sample in self._samples[first:] if sample.seconds <= end]
+        return list(takewhile(lambda sample: sample.seconds <= end, self._samples[first:]))
 
     def _key_before(self, seconds: float) -> int:
         keys = [place for place, sample in enumerate(self._samples) if sample.key and sample.seconds <= seconds]

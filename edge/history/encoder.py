@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from edge.history.h264 import EncodedFrame
 
 KEY_INTERVAL = 25  # frames from one to the next at which decoding can begin
-NICENESS = 10  # of processes and threads that encode: detection goes first
 BITS_PER_PIXEL = 0.1
 I420 = NDArray[np.uint8]  # (H * 3 / 2, W)
 

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 
 from edge import threads
-from edge.history.encoder import I420, KEY_INTERVAL, NICENESS, EncoderError, EncoderFormat
+from edge.history.encoder import I420, KEY_INTERVAL, EncoderError, EncoderFormat
 from edge.history.h264 import EncodedFrame, FrameSplitter
 
 END_SECONDS = 5.0
@@ -107,4 +107,4 @@ def _gstreamer_command(element: str, form: EncoderFormat) -> list[str]:
 
 def _nice_command(command: list[str]) -> list[str]:
     nice = shutil.which("nice")
-    return command if nice is None else [nice, "-n", str(NICENESS), *command]
+    return command if nice is None else [nice, "-n", str(threads.NICENESS), *command]

@@ -65,6 +65,11 @@ class FrameSplitter:
         self._units.append(unit)
 
 
+def units(content: bytes) -> tuple[bytes, ...]:
+    """The NAL units of one frame that is there as a whole, without start codes."""
+    return tuple(filter(None, (one.rstrip(b"\x00") for one in content.split(START))))
+
+
 def kind(unit: bytes) -> int:
     """The type of a NAL unit."""
     return unit[0] & 31

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,9 +22,10 @@ from edge.history.event_store import KeptStep, StoreLimits
 from edge.history.history_queue import KeptClip
 from edge.history.recorder import PublishPicture, Recorder, RecorderSettings
 from edge.history.store_files import store_path
+from edge.history.stream_packets import can_be_copied
 from edge.history.teaching_clips import TeachingClips, TeachingLimits
 from edge.history.teaching_folder import teaching_folder
-from edge.sources import Frame
+from edge.sources import Frame, Source
 from edge.threads import ThreadError
 
 log = logging.getLogger(__name__)
@@ -34,7 +36,7 @@ class History:
 
     def __init__(self, config: Config, publish_picture: PublishPicture) -> None:
         """`publish_picture`: where configured, is given each event's best picture, in another thread."""
-        self._publish_picture = publish_picture
+        self._config, self._publish_picture = config, publish_picture
         self._opened = False  # since the daemon has started
         self._recorder: Recorder | None = None
         self._cameras: dict[str, CameraRecords] = {}
@@ -48,8 +50,11 @@ class History:
         if _kept_by(config) != _kept_by(self._config):
             self.close(wait=False)
             self._begin(config)
-        for name in self._clips.keys() - config.cameras.keys():
-            if clips := self._clips.pop(name):
+        before, self._config = self._config, config
+        for name in list(self._clips):
+            if name in config.cameras and copied_stream(config, name) == copied_stream(before, name):
+                continue
+            if clips := self._clips.pop(name):  # from the next frame on nothing is copied that a mask hides
                 clips.close(wait=False)
 
     def step(self, payload: Mapping[str, Any], at: float) -> None:
@@ -108,7 +113,7 @@ class History:
 
     def _clips_of(self, camera: str) -> ClipRecorder | None:
         if camera not in self._clips:
-            settings = clip_settings(self._config.history)
+            settings = replace(clip_settings(self._config.history), stream=copied_stream(self._config, camera))
             self._clips[camera] = None
             try:
                 self._clips[camera] = ClipRecorder(camera, settings, partial(_keep, self._recorder, self._teaching))
@@ -167,6 +172,14 @@ def clip_settings(table: HistoryConfig) -> ClipRecording:
     return ClipRecording(
         ClipLengths(table.seconds_before, table.seconds_after, table.max_clip_seconds), table.clip_width
     )
+
+
+def copied_stream(config: Config, camera: str) -> Source | None:
+    """The source whose own H.264 may become a camera's clips; None where its frames are to be encoded."""
+    if not config.history.copy_streams or camera not in config.cameras:
+        return None
+    source = config.cameras[camera].to_source()
+    return source if can_be_copied(source) else None
 
 
 def recorder_settings(config: Config) -> RecorderSettings:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
-from edge.history.encoder import I420, KEY_INTERVAL, NICENESS, EncoderError, EncoderFormat
+from edge import threads
+from edge.history.encoder import I420, KEY_INTERVAL, EncoderError, EncoderFormat
 from edge.history.h264 import EncodedFrame, FrameSplitter
 
 
@@ -61,6 +62,6 @@ class PyavEncoder:
 def _be_nice() -> None:
     """Lower the priority of this thread, and of those that it starts; on Linux each has its own."""
     try:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), threads.NICENESS)
     except OSError:
         return  # it is as nice as it may be

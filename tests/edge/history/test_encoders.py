@@ -18,6 +18,10 @@ from edge.history.encoders import NO_ENCODER, ORDER, available, first_that_works
 from edge.history.mp4 import Sample, VideoTrack, mp4
 
 FORM = EncoderFormat((160, 96))
+NVENC_PROPERTIES = {  # of nvv4l2h264enc, as NVIDIA's "Accelerated GStreamer" names them
+    "bitrate", "control-rate", "idrinterval", "iframeinterval", "insert-aud", "insert-sps-pps", "insert-vui",
+    "maxperf-enable", "num-B-Frames", "peak-bitrate", "preset-level", "profile", "ratecontrol-enable", "vbv-size",
+}  # fmt: skip
 HERE = tuple(available())
 
 
@@ -131,3 +135,20 @@ def test_without_an_encoder_one_sentence_says_what_to_install(monkeypatch: pytes
 def test_sizes_are_those_that_encoders_take(size: tuple[int, int], width: int, encoded: tuple[int, int]) -> None:
     assert encoded_size(size, width) == encoded
     assert i420(np.zeros((*size[::-1], 3), np.uint8), encoded).shape == (encoded[1] * 3 // 2, encoded[0])
+
+
+def test_around_a_jetson_s_encoder_the_pipeline_works_and_its_properties_are_nvidia_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NVENC itself cannot run here: plain elements stand in for the Jetson's three, all else is its pipeline."""
+    if "x264enc" not in HERE:
+        pytest.skip("x264enc is not here: apt-get install gstreamer1.0-tools gstreamer1.0-plugins-ugly")
+    text = gstreamer_encoder.GSTREAMER["nvv4l2h264enc"]
+    converter, memory, encoder = text.split(" ! ")
+    name, *properties = encoder.split()
+    assert (converter, memory, name) == ("nvvidconv", "video/x-raw(memory:NVMM),format=NV12", "nvv4l2h264enc")
+    assert {one.partition("=")[0] for one in properties} <= NVENC_PROPERTIES
+    stand_in = f"videoconvert ! video/x-raw,format=NV12 ! {gstreamer_encoder.GSTREAMER['x264enc']}"
+    monkeypatch.setitem(gstreamer_encoder.GSTREAMER, "nvv4l2h264enc", stand_in)
+    shown = probed(written("nvv4l2h264enc", tmp_path / "clip.mp4", [number / 10 for number in range(30)]))
+    assert len(shown["frames"]) == 30

@@ -14,7 +14,7 @@ from edge.config.schema import CameraConfig, Config, OutboxConfig
 from edge.event_settings import ActionSettings, EventSettings
 from edge.history.doubts import Watched
 from edge.history.encoders import available
-from edge.history.history import History
+from edge.history.history import History, copied_stream
 from edge.sources import Frame
 from edge.threads import ThreadError
 from edge.tubes import TubeBox
@@ -113,3 +113,25 @@ def test_doubts_are_kept_where_asked_for_without_an_event_store(off: History, tm
     assert probe(clip).size == (96, 64)
     assert not (tmp_path / "korsal-edge.history.sqlite").exists()
     assert off.payload() is None
+
+
+def test_a_mask_ends_the_copying_of_a_stream_that_would_show_what_it_hides(off: History, tmp_path: Path) -> None:
+    """Nothing answers on that port: this is about who is asked for what."""
+    camera, address, hidden = "door", "rtsp://127.0.0.1:9/live", (((0.0, 0.0), (1.0, 0.0), (1.0, 1.0)),)
+    made = config(tmp_path, enabled=True)
+    before, after = (
+        made.model_copy(update={"cameras": {camera: CameraConfig.model_construct(source=address, mask=mask)}})
+        for mask in ((), hidden)
+    )
+    off.reconfigure(before)
+    off.frame(frame(camera), events.initial(camera, "seed"))
+    (copying,) = off._clips.values()
+    off.reconfigure(before)
+    assert list(off._clips.values()) == [copying]
+    off.reconfigure(after)
+    assert off._clips == {}
+    off.frame(frame(camera), events.initial(camera, "seed"))
+    assert copied_stream(before, camera) is not None
+    assert copied_stream(after, camera) is None
+    never = HistoryConfig(enabled=True, copy_streams=False)
+    assert copied_stream(before.model_copy(update={"history": never}), camera) is None
