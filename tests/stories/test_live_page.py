@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from edge.config.config_file import load
+from edge.config.schema_types import ZoneConfig
 from edge.history.encoders import available
 from edge.web import passwords
 from tests.support import page_visit
@@ -107,7 +108,9 @@ async def tune(tab: Tab, file: Path) -> None:
     await tab.until("document.querySelector('#tune-words').textContent.startsWith('In force now. Not saved')")
     assert file.read_text() == before
     await page_visit.slide(tab, "Shine", "start_score", 0.45)
-    await page_visit.draw_zone(tab, "yard")
+    await page_visit.draw_zone(tab, "garden")
+    await page_visit.set_zone(tab, "name", "yard")
+    await page_visit.set_zone(tab, "stay", 2.5)
     await page_visit.draw_mask(tab, (0.5, 0.4), (0.52, 0.4), (0.5, 0.44))
     assert await page_visit.serious_faults(tab) == []
     await page_visit.click(tab, "#tune-save")
@@ -118,7 +121,7 @@ async def tune(tab: Tab, file: Path) -> None:
     ((first, *others),) = door.mask
     assert first == pytest.approx((0.5, 0.4), abs=0.01)
     assert len(others) == 2
-    assert door.zones["yard"] == ((0.5, 0.5), (0.54, 0.5), (0.54, 0.54))
+    assert door.zones == {"yard": ZoneConfig(points=((0.5, 0.5), (0.54, 0.5), (0.54, 0.54)), min_duration=2.5)}
 
 
 async def play_a_clip(tab: Tab) -> None:

@@ -83,6 +83,13 @@ async def draw_zone(tab: Tab, name: str) -> None:
     await press(tab, "Enter", *["ArrowRight"] * 4, "Enter", *["ArrowDown"] * 4, "Enter", "Escape")
 
 
+async def set_zone(tab: Tab, field: str, value: object) -> None:
+    """Change a field of the zone that is chosen: `name` or `stay`."""
+    given = f"document.querySelector('.zone-fields [data-field={field}]')"
+    await tab.until(f"{given} !== null")
+    await tab.value(f"{given}.value = {json.dumps(value)}; {given}.dispatchEvent(new Event('change'))")
+
+
 async def draw_mask(tab: Tab, *corners: tuple[float, float]) -> None:
     """Draw a mask with the pointer; corners are shares of a picture as wide as its place."""
     await click(tab, "#new-mask")

@@ -1,5 +1,6 @@
 // Zones and masks, drawn upon a camera's picture with a pointer or the keyboard.
 import { drawing, element } from "./messages.js";
+import { zoneFields } from "./zonefields.js";
 
 const MOST_CORNERS = 64;
 const STEP = 0.01; // of the picture's sides, that an arrow key moves; with Shift five times as much
@@ -66,6 +67,20 @@ export class PolygonEditor {
     this.svg.focus();
   }
 
+  // Returns whether it may be called that.
+  rename(zone, name) {
+    if (this.shapes.some((one) => one.kind === "zone" && one.name === name)) {
+      this.tell(`There is a zone ${name} already.`);
+      return false;
+    }
+    this.changed({ ...zone, points: null });
+    zone.name = name;
+    this.changed(zone);
+    this.tell("Where required_zones names it, change that in config.toml first.");
+    this.paint();
+    return true;
+  }
+
   masks() { return this.shapes.filter((one) => one.kind === "mask").map((one) => one.points); }
 
   place(event) {
@@ -127,6 +142,11 @@ export class PolygonEditor {
   }
 
   show() {
+    this.paint();
+    this.listShapes();
+  }
+
+  paint() {
     const [width, height] = this.size;
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const at = ([x, y]) => [x * width, y * height];
@@ -145,7 +165,6 @@ export class PolygonEditor {
     if (this.draws) parts.push(cross(at(this.cross), height / 30));
     this.svg.replaceChildren(...parts);
     this.svg.classList.toggle("draws", this.draws);
-    this.listShapes();
   }
 
   corner(point, i, at) {
@@ -155,11 +174,28 @@ export class PolygonEditor {
     return drawing("circle", this.draws ? given : { ...given, tabindex: 0, role: "button", "aria-label": about });
   }
 
+  // `named` shows its new name, without a new list, in which who tabs on would lose his place.
+  fields(zone, named) {
+    return zoneFields(zone, {
+      rename: (name) => this.rename(zone, name) && (named(), true),
+      stay: (seconds) => {
+        zone.stay = seconds;
+        this.changed(zone);
+      },
+    });
+  }
+
   listShapes() {
     const rows = this.shapes.map((shape) => {
-      const name = shape.name || `mask ${this.masks().indexOf(shape.points) + 1}`;
       const row = element("li");
-      const choose = element("button", `${name} (${shape.points.length} corners)`);
+      const choose = element("button");
+      const remove = element("button", "Remove");
+      const named = () => {
+        const name = shape.name || `mask ${this.masks().indexOf(shape.points) + 1}`;
+        choose.textContent = `${name} (${shape.points.length} corners)`;
+        remove.setAttribute("aria-label", `Remove ${name}`);
+      };
+      named();
       choose.type = "button";
       choose.setAttribute("aria-pressed", shape === this.chosen);
       choose.addEventListener("click", () => {
@@ -168,11 +204,10 @@ export class PolygonEditor {
         this.tell(this.chosen ? "Drag a corner, or go to it with Tab and move it with the arrow keys; Delete removes it." : "");
         this.show();
       });
-      const remove = element("button", "Remove");
       remove.type = "button";
-      remove.setAttribute("aria-label", `Remove ${name}`);
       remove.addEventListener("click", () => this.remove(shape));
       row.append(choose, remove);
+      if (shape === this.chosen && shape.kind === "zone" && !this.draws) row.append(this.fields(shape, named));
       return row;
     });
     this.list.replaceChildren(...(rows.length ? rows : [element("li", "none")]));

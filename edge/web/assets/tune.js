@@ -102,7 +102,9 @@ export class TuneView {
 
   keepShape({ kind, name, points, stay }) {
     const mine = this.edits[this.camera] ??= {};
+    const known = name in this.settings.cameras[this.camera].zones;
     if (kind === "mask") mine.mask = this.editor.masks();
+    else if (points === null && !known) delete mine.zones?.[name]; // was drawn just now
     else (mine.zones ??= {})[name] = points && stay ? { points, min_duration: stay } : points;
     this.showButtons();
   }
