@@ -56,7 +56,7 @@ class EventRequests:
     async def _one(self, request: web.Request) -> web.Response:
         event = await self._found(request)
         points = points_json(await _ask(search.tube, self._store, event))
-        return web.json_response({**page_json(event), "points": points})
+        return web.json_response({**page_json(event), "points": points, "clip_start": event.clip_start})
 
     async def _timeline(self, request: web.Request) -> web.Response:
         """When what was in front of cameras: the newest that fit; events in video files have no time of day."""

@@ -1,6 +1,7 @@
 // The view of events: a filtered list, the newest first, and one event with its clip, picture and scores.
 import { ask, drawing, element, problems, send } from "./messages.js";
 import { showTimeline } from "./timeline.js";
+import { withTube } from "./tube.js";
 
 const byId = (id) => document.getElementById(id);
 const filter = byId("filter");
@@ -140,13 +141,13 @@ function media(event) {
     video.preload = "metadata";
     if (event.picture) video.poster = event.picture;
     video.src = event.clip;
-    return video;
+    return withTube(video, event.points, event.clip_start);
   }
   if (!event.picture) return element("p", "Neither picture nor clip were kept.");
   const picture = element("img");
   picture.src = event.picture;
   picture.alt = `The frame with the best score of ${event.action}`;
-  return picture;
+  return withTube(picture, event.points, 0);
 }
 
 function plot(points) {

@@ -90,7 +90,7 @@ def test_events_are_filtered(page: ServedPage) -> None:
 def test_one_event_has_its_tube_and_its_picture(page: ServedPage, store: Path) -> None:
     event = page.ask("/api/events/00000068").content
     assert event["points"] == [[0.5, 3, 0.1, 0.2, 0.3, 0.4, 0.75, True]]
-    assert (event["picture"], event["clip"]) == (None, None)
+    assert (event["picture"], event["clip"], event["clip_start"]) == (None, None, 0.0)
     picture = page.ask("/api/events/00000069").content["picture"]
     assert page.ask(picture).body == (media_folder(store) / f"00000069{PICTURE}").read_bytes()
     assert page.ask(picture, Range="bytes=2-9").body == b" a pictu"

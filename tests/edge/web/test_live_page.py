@@ -268,6 +268,9 @@ def test_a_motion_map_comes_only_to_whom_asked_for_it(told: tuple[LivePage, Told
         wait_for(arrived, "a picture")
         return process.got("frame")[-1]
 
+    page.frame(frame(), NOTHING, moving())
+    page.frame(frame("yard"), NOTHING, moving())
+    assert process.got("frame") == []  # nobody looks
     process.says.append({"kind": "watched", "cameras": ["door"], "motion": [], "viewers": 1})
     assert shown(0).header["motion"] == 0
     process.says.append({"kind": "watched", "cameras": ["door"], "motion": ["door"], "viewers": 1})
