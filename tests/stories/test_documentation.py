@@ -31,11 +31,80 @@ FOREIGN = {  # programs of others, and why their lines are not run here
     "cmake": "builds OpenCV with CUDA for an hour, on a Jetson",
     "cp": "the reader's own files",
 }
+RUN_BY = {  # which test runs it, as it is written or with small inputs
+    "korsal-edge bench": "tests/stories/test_documented_runs.py",
+    "korsal-edge doctor": "tests/edge/commands/test_command_line.py",
+    "korsal-edge events": "tests/stories/test_documented_runs.py",
+    "korsal-edge index": "tests/stories/test_documented_runs.py",
+    "korsal-edge record": "tests/edge/commands/test_record.py",
+    "korsal-edge replay": "tests/stories/test_documented_runs.py",
+    "korsal-edge web-password": "tests/edge/commands/test_web_password.py",
+    "korsal-convert": "tests/convert/test_conversion.py",
+    "korsal-convert build": "tests/convert/test_build.py",
+    "korsal-convert check": "tests/convert/test_conversion.py",
+    "korsal-convert checkpoint": "tests/convert/test_centernet_checkpoint.py",
+    "korsal-convert export": "tests/convert/test_conversion.py",
+    "korsal-convert quantize": "tests/convert/test_conversion.py",
+    "korsal-evaluate": "tests/train/test_evaluate.py",
+    "korsal-evaluate detect": "tests/train/test_evaluate_steps.py",
+    "korsal-evaluate events": "tests/train/test_evaluate_steps.py",
+    "korsal-evaluate export": "tests/train/test_evaluate_steps.py",
+    "korsal-evaluate link": "tests/train/test_evaluate_steps.py",
+    "korsal-evaluate score": "tests/train/test_evaluate_steps.py",
+    "korsal-train": "tests/train/test_train.py",
+    "korsal-train check": "tests/train/test_check.py",
+    "korsal-train classifier": "tests/train/test_classifier.py",
+    "korsal-train deploy": "tests/convert/project/test_deploy.py",
+    "korsal-train fetch": "tests/convert/project/test_fetch.py",
+    "korsal-train new": "tests/stories/test_documented_runs.py",
+    "korsal-train propose": "tests/convert/project/test_propose.py",
+    "korsal-train run": "tests/convert/project/test_run.py",
+    "python -m convert.movinet_export": "tests/convert/test_movinet_export.py",
+    "python -m train.networks.movinet_weights": "tests/train/networks/test_movinet_weights.py",
+}
 
 
 def is_ours(command: DocumentedCommand) -> bool:
     words = command.words
     return words[0] in OURS or (words[:2] == ["python", "-m"] and words[2].startswith(MODULES))
+
+
+def name_of(command: DocumentedCommand) -> str:
+    """Program and subcommand, or the module."""
+    words = command.words
+    if words[0] not in OURS:
+        return " ".join(words[:3])
+    called = f"{words[0]} {words[1]}"
+    return called if re.fullmatch(r"[a-z][a-z-]+", words[1]) else words[0]
+
+
+def test_each_command_is_run_by_a_test() -> None:
+    """All but measurements, which take hours and data, and were run for the figures beside them."""
+    ours = {name_of(one) for one in COMMANDS if is_ours(one)}
+    assert {one for one in ours if not one.startswith("python -m benchmarks.")} == set(RUN_BY)
+    for command, test in RUN_BY.items():
+        said = (ROOT / test).read_text(encoding="utf-8")
+        assert command.rsplit(" ", 1)[-1].rsplit(".", 1)[-1] in said, f"{test} does not run {command}"
+
+
+def needs_a_jetson(command: DocumentedCommand) -> bool:
+    """It builds an engine, or OpenCV with CUDA, or starts a container upon JetPack."""
+    builds = name_of(command) == "korsal-convert build" and "--dry-run" not in command.words
+    return builds or any(word in command.text for word in ("CUDA", "Cuda", "l4t-", "nvidia"))
+
+
+def test_what_needs_a_jetson_is_marked() -> None:
+    found = [one for one in COMMANDS if needs_a_jetson(one)]
+    assert len(found) >= 6
+    unmarked = [one.text for one in found if "Jetson" not in one.comment + section_of(one)]
+    assert not unmarked, unmarked
+
+
+def section_of(command: DocumentedCommand) -> str:
+    """Heading and text before its block, where that is short: a mark further away is read by nobody."""
+    page = (ROOT / command.page).read_text(encoding="utf-8")
+    before = page[: page.index(command.text.split("  ")[0])]
+    return re.split(r"^#+ ", before, flags=re.MULTILINE)[-1][-800:]
 
 
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
