@@ -23,7 +23,7 @@ else:
     import tomli as tomllib
 
 COMMANDS = tuple(all_commands())
-MODULES = ("benchmarks.", "train.", "convert.", "scripts.")
+MODULES = ("benchmarks.", "train.", "convert.", "scripts.", "examples.")
 FOREIGN = {  # programs of others, and why their lines are not run here
     **dict.fromkeys(("systemctl", "journalctl", "install", "nano"), "they change the machine: tests/install has it"),
     **dict.fromkeys(("mosquitto_sub", "mosquitto_pub", "mosquitto_rr"), "mosquitto's clients; each was run by hand"),
@@ -60,6 +60,7 @@ RUN_BY = {  # which test runs it, as it is written or with small inputs
     "korsal-train propose": "tests/convert/project/test_propose.py",
     "korsal-train run": "tests/convert/project/test_run.py",
     "python -m convert.movinet_export": "tests/convert/test_movinet_export.py",
+    "python -m examples.drawn.example": "tests/stories/test_drawn_example.py",
     "python -m train.networks.movinet_weights": "tests/train/networks/test_movinet_weights.py",
 }
 

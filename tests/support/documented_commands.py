@@ -20,7 +20,7 @@ from tests.support.paths import ROOT
 PAGES = (
     *sorted((ROOT / "docs").glob("*.md")),
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
-    *(ROOT / folder / "README.md" for folder in ("models", "demo", "benchmarks/gpu")),
+    *(ROOT / folder / "README.md" for folder in ("models", "demo", "examples", "benchmarks/gpu")),
 )
 OURS = {
     "korsal-edge": "edge.__main__",
