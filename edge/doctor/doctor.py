@@ -100,29 +100,37 @@ def examine(path: Path, folder: Path) -> Iterator[Finding]:
     yield ok(f"config {path}", f"is valid, {number} camera{'s' * (number != 1)}")
     state = service_state()
     runs = state.get("ActiveState") == "active"
-    if state.get("LoadState") == "loaded":
-        yield service(state)
-        yield from hidden_files(config.model, config.cameras, path)
-        yield from writable_configuration(config, path)
-    yield from permissions(config, path)
+    yield from without_opening(config, path, state)
     yield from (found := runtime(config.model.runtime))
     told = [reason for one in found for reason in (one.text, one.remedy)]
     opened = yield from model(config, runs, told)
-    yield from opencv(config.cameras)
     yield motion(opened and opened.preprocessor)
-    yield from device_access((*GPU_NODES, *_devices(config.cameras)))
     if any(camera.to_source().kind == "csi" for camera in config.cameras.values()):
         yield argus(restarts=config.restart_argus)
     known = opened or manifest_of(config.model)
     yield from cameras(config.cameras, runs, input_size=known.input_size if known else USUAL_INPUT)
     yield from credentials(config.mqtt)
     yield broker(config.mqtt, topics(config).root)
+    yield clock_finding(clock_is_set())
+
+
+def without_opening(config: Config, path: Path, state: Mapping[str, str]) -> Iterator[Finding]:
+    """Check what takes no camera, model or connection, so that a running daemon is not disturbed.
+
+    `state`: of the service, as `service_state` has it.
+    """
+    if state.get("LoadState") == "loaded":
+        yield service(state)
+        yield from hidden_files(config.model, config.cameras, path)
+        yield from writable_configuration(config, path)
+    yield from permissions(config, path)
+    yield from opencv(config.cameras)
+    yield from device_access((*GPU_NODES, *_devices(config.cameras)))
     history, teaching = config.history, config.teaching
     kept = history.max_bytes * history.enabled + teaching.max_bytes * teaching.keep
     yield disk(state_directory(config.outbox), config.outbox.max_bytes + kept)
     if (history.enabled and history.clips) or teaching.keep:
         yield clips(next(available(), None))
-    yield clock_finding(clock_is_set())
 
 
 def _as_the_service(folder: Path) -> Finding:

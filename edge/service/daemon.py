@@ -122,7 +122,7 @@ class Daemon:
         self._device = DeviceMonitor(config.thermal.settings(), topics, config.outbox.max_age)
         self._argus = ArgusRestart(config.restart_argus)
         self._page = PrometheusPage(config.metrics.address, config.metrics.port)
-        self._live_page = LivePage(config, engine.manifest)
+        self._live_page = LivePage(config, engine.manifest, path=path)
         self._health = Health(self._publisher, self._device, "", runtime_payload(engine), self._history.payload)
         self._consider_tiles(config)
         settings = all_pipeline_settings(config, engine.manifest.start_scores)

@@ -6,9 +6,10 @@ from pathlib import Path
 from aiohttp import web
 
 from edge.web.daemon_questions import DaemonQuestions
+from edge.web.doctor_words import DoctorWords
 from edge.web.event_requests import EventRequests
 from edge.web.gate import AccessGate
-from edge.web.health_words import sentences
+from edge.web.health_words import sentences, worst_first
 from edge.web.page_settings import PageSettings
 from edge.web.tune_requests import TuneRequests
 from edge.web.viewers import LONGEST_WORDS, Viewers
@@ -47,6 +48,7 @@ class _Pages:
 
     def __init__(self, settings: PageSettings, gate: AccessGate, viewers: Viewers) -> None:
         self._settings, self._gate, self._viewers = settings, gate, viewers
+        self._doctor = DoctorWords(settings.config)
 
     async def main(self, request: web.Request) -> web.StreamResponse:
         return _page("index.html")
@@ -77,9 +79,9 @@ class _Pages:
         return web.json_response({**about, "csrf": token, "login": self._gate.needs_password})
 
     async def health(self, request: web.Request) -> web.StreamResponse:
-        """The daemon's newest state in words; none where it has not said any."""
+        """The daemon's newest state, and what `doctor` finds, in words; none where neither has said any."""
         state = (self._viewers.state or {}).get("state")
-        found = sentences(state) if isinstance(state, dict) else []
+        found = worst_first([*(sentences(state) if isinstance(state, dict) else ()), *self._doctor.sentences()])
         return web.json_response({"sentences": [one._asdict() for one in found], "state": state})
 
     async def live(self, request: web.Request) -> web.StreamResponse:

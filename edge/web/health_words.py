@@ -1,6 +1,6 @@
 """The daemon's health in plain sentences. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 HealthLevel = Literal["good", "note", "bad"]
@@ -26,6 +26,11 @@ def sentences(state: Mapping[str, Any]) -> list[HealthSentence]:
         *_runtime(health.get("runtime")),
         *_hardware(health),
     ]
+    return worst_first(found)
+
+
+def worst_first(found: Iterable[HealthSentence]) -> list[HealthSentence]:
+    """Sorted by level, otherwise in their order."""
     return sorted(found, key=lambda one: ("bad", "note", "good").index(one.level))
 
 

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from edge import __version__, packages
@@ -41,8 +42,11 @@ class PageRequests(Protocol):
 class LivePage:
     """For the thread of the daemon's loop."""
 
-    def __init__(self, config: Config, manifest: Manifest, start: Start = PageProcess) -> None:
-        self._manifest, self._start, self._config = manifest, start, config
+    def __init__(
+        self, config: Config, manifest: Manifest, start: Start = PageProcess, path: Path | None = None
+    ) -> None:
+        """`path`: of the configuration's file."""
+        self._manifest, self._start, self._config, self._path = manifest, start, config, path
         self._scores = ScoreHistory(len(manifest.labels))
         self._feeder: Feeder | None = None
         self._begin(config)
@@ -105,16 +109,18 @@ class LivePage:
         try:
             for package in ("aiohttp", "argon2"):
                 packages.require(package)
-            self._feeder = Feeder(page_settings(config), config.web.fps, config.web.width, self._start, former)
+            self._feeder = Feeder(
+                page_settings(config, self._path), config.web.fps, config.web.width, self._start, former
+            )
         except (MissingPackageError, ThreadError) as error:
             log.error("live page: %s; everything else goes on", error)
 
 
-def page_settings(config: Config) -> PageSettings:
-    """What the page's process has to know of a configuration."""
+def page_settings(config: Config, path: Path | None = None) -> PageSettings:
+    """What the page's process has to know of a configuration; `path`: of its file."""
     table = config.web
     store = store_path(state_directory(config.outbox), config.device.name).absolute()
     return PageSettings(
         config.device.name, __version__, table.address, table.port, table.hosts, str(table.password_file or ""),
-        str(table.cert or ""), str(table.key or ""), str(store),
+        str(table.cert or ""), str(table.key or ""), str(store), "" if path is None else str(path.absolute()),
     )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class PageSettings:
-    """Paths are absolute, "" for none. `store`: the event store, kept or not."""
+    """Paths are absolute, "" for none. `store`: the event store, kept or not; `config`: the configuration's file."""
 
     device: str
     version: str
@@ -18,6 +18,7 @@ class PageSettings:
     cert: str
     key: str
     store: str
+    config: str = ""
 
     def to_json(self) -> dict[str, object]:
         """As a message's header can hold it."""
