@@ -5,7 +5,7 @@ A run that was interrupted goes on from its last.pt; of one that has ended best.
 
 import csv
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,8 +124,3 @@ def _curve(log: Path) -> Iterator[tuple[int, float]]:
 
 def _processor_seconds() -> float:
     return sum(os.times()[:4])
-
-
-def chosen(runs: Sequence[Run], only: Sequence[str]) -> list[Run]:
-    """Those of these names; all without any."""
-    return [run for run in runs if not only or run.name in only]

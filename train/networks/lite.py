@@ -27,8 +27,8 @@ MAX_LOG_SIZE = 6.0  # 403 cells; keeps FP16 finite
 
 # kernel, stride, expansion, output channels, repeats: EfficientNet-B0 (Tan & Le 2019, table 1);
 # the lite variant keeps the width of the first convolution and of the first and last stage.
-Stage = tuple[int, int, int, int, int]
-STAGES: tuple[Stage, ...] = (
+LiteStage = tuple[int, int, int, int, int]
+STAGES: tuple[LiteStage, ...] = (
     (3, 1, 1, 16, 1),
     (3, 2, 6, 24, 2),
     (5, 2, 6, 40, 2),
@@ -81,7 +81,7 @@ class LiteBackbone(nn.Module):
     `kept`: the stages that it has, as STAGES or less of it; of a shorter one the last takes the last tap's place.
     """
 
-    def __init__(self, channels: int, kept: Sequence[Stage] = STAGES) -> None:
+    def __init__(self, channels: int, kept: Sequence[LiteStage] = STAGES) -> None:
         super().__init__()
         self.stem = nn.Sequential(*convolution(FRAME_CHANNELS, 32, 3, 2), nn.ReLU6(inplace=True))
         stages = []

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from edge.manifest import CENTERNET_MEAN, CENTERNET_STD
 from edge.memory_network import MemoryNetwork
-from train.networks.lite import STAGES, TAPPED, LiteBackbone, Stage, convolution, depthwise
+from train.networks.lite import STAGES, TAPPED, LiteBackbone, LiteStage, convolution, depthwise
 from train.networks.memory_fusion import halved_grid, placed
 from train.networks.movinet import FEATURES, TAP, MoViNet, map_grids
 from train.networks.yowo.decoder import BOX, USUAL_PRIORS, PriorMaps, split_maps, start_biases
@@ -30,7 +30,7 @@ from train.networks.yowo.fusion import (
 from train.networks.yowo.network import shared_priors
 
 NEW_MOMENTUM = 0.1  # of norms that begin with nothing: ten in a row, which at Lite0's 0.01 lag for hundreds of steps
-KEY_STAGES: tuple[Stage, ...] = (*STAGES[:-2], (*STAGES[-2][:-1], 3))  # three blocks at stride 32 instead of five
+KEY_STAGES: tuple[LiteStage, ...] = (*STAGES[:-2], (*STAGES[-2][:-1], 3))  # three blocks at stride 32 instead of five
 WIDTHS = FusionWidths(narrow=(128, 104, 80), wide=(192, 144, 112))
 
 
