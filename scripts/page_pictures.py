@@ -39,7 +39,7 @@ enabled = true
 port = {port}
 """
 EVENTS = 3  # that are there before the pictures are taken
-DESK, TELEPHONE = (1180, 760), (390, 780)
+DESK, HIGH, TELEPHONE = (1180, 760), (1180, 1010), (390, 780)
 
 
 def main() -> None:
@@ -75,13 +75,11 @@ async def _take(address: str, profile: Path, folder: Path) -> None:
         await tab.until("document.querySelector('canvas').dataset.motion === 'true'")
         await tab.until("document.querySelector('.seen').textContent.includes('#')")
         await _shoot(tab, folder / "live-page.jpg")
+        await _look(tab, HIGH, "light")
         await page_visit.show(tab, "tune")
-        await tab.until(
-            "[...document.querySelectorAll('#shapes button')].find(one => one.textContent.startsWith('hoop'))"
-        )
-        await tab.value(
-            "[...document.querySelectorAll('#shapes button')].find(one => one.textContent.startsWith('hoop')).click()"
-        )
+        hoop = "[...document.querySelectorAll('#shapes button')].find(one => one.textContent.startsWith('hoop'))"
+        await tab.until(f"{hoop} !== undefined")
+        await tab.value(f"{hoop}.click()")
         await asyncio.sleep(3)
         await _shoot(tab, folder / "live-page-tune.jpg")
         await _look(tab, DESK, "dark")
@@ -96,7 +94,7 @@ async def _take(address: str, profile: Path, folder: Path) -> None:
         await tab.value("document.querySelector('#event').close()")
         await _look(tab, TELEPHONE, "light")
         await page_visit.show(tab, "health")
-        await asyncio.sleep(2)
+        await tab.until("document.querySelector('#health').textContent.includes('OpenCV')")
         await _shoot(tab, folder / "live-page-telephone.jpg")
 
 
@@ -104,6 +102,7 @@ async def _look(tab: Tab, size: tuple[int, int], scheme: str) -> None:
     width, height = size
     given = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == TELEPHONE}
     await tab.do("Emulation.setDeviceMetricsOverride", **given)
+    await tab.do("Emulation.setScrollbarsHidden", hidden=True)
     await tab.do("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
 

@@ -115,7 +115,7 @@ class StreamPackets:
         self._heard = time.monotonic()
         frame = EncodedFrame(units(packet.content))
         own = tuple(unit for unit in frame.units if kind(unit) in (SPS, PPS))
-        if own and set(own) != set(self._parameters):
+        if not set(own) <= set(self._parameters):
             if self._since_key is not None:
                 raise EncoderError("its form has changed")
             self._parameters = own
