@@ -32,7 +32,7 @@ FOREIGN = {  # programs of others, and why their lines are not run here
     "cp": "the reader's own files",
 }
 RUN_BY = {  # which test runs it, as it is written or with small inputs
-    "korsal-edge bench": "tests/stories/test_documented_runs.py",
+    "korsal-edge bench": "tests/edge/commands/test_bench.py",
     "korsal-edge doctor": "tests/edge/commands/test_command_line.py",
     "korsal-edge events": "tests/stories/test_documented_runs.py",
     "korsal-edge index": "tests/stories/test_documented_runs.py",
