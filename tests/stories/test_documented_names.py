@@ -130,3 +130,14 @@ def test_files_in_running_text_exist() -> None:
         {f"{page}: {words[1]}" for page, words in found if words[1] not in ELSEWHERE and not (ROOT / words[1]).exists()}
     )
     assert not wrong, "\n".join(wrong)
+
+
+def test_no_row_stands_outside_a_table() -> None:
+    """An empty line within a table ends it, and what follows is shown as text."""
+    stray = []
+    for page, text in PROSE:
+        for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+            rows = block.splitlines()
+            if len(rows) < 2 or not re.fullmatch(r"\|[\s|:-]+\|", rows[1]):
+                stray.append(f"{name(page)}: {rows[0][:60]}")
+    assert not stray, stray
