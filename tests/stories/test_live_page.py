@@ -132,6 +132,7 @@ async def play_a_clip(tab: Tab) -> None:
     await tab.until("document.querySelector('#event video').play().then(() => true)")
     await tab.until("document.querySelector('#event video').currentTime > 0")
     assert await tab.value("document.querySelector('#event video').error") is None
+    await tab.value("document.querySelector('#event video').loop = true, document.querySelector('#event video').play()")
     await tab.until("document.querySelector('#event .tube rect')?.getAttribute('width') > 0")
     assert await tab.value("document.querySelector('#event .tube svg').viewBox.baseVal.width") == 64
     assert "scores in" in await tab.value("document.querySelector('#event-plot').getAttribute('aria-label')")
