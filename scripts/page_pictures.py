@@ -87,7 +87,9 @@ async def _take(address: str, profile: Path, folder: Path) -> None:
         await asyncio.sleep(2)
         await _shoot(tab, folder / "live-page-events.jpg")
         await page_visit.find_a_clip(tab)
-        await tab.value("document.querySelector('#event video').play()")
+        await tab.value(
+            "document.querySelector('#event video').loop = true, document.querySelector('#event video').play()"
+        )
         await tab.until("document.querySelector('#event .tube rect') !== null")
         await tab.value("document.querySelector('#event video').pause()")
         await _shoot(tab, folder / "live-page-event.jpg")
