@@ -1,11 +1,12 @@
 """The default linker: one tube for each person, whatever they do. Pure.
 
-The life of a tube. A detection of at least `high_score` that no tube claims starts one. It is confirmed once it has
-been detected for `confirm_seconds`, in two frames or more; until then the first miss ends it. Between frames it moves
-with the smoothed velocity of its centre. All tubes together take the detections that overlap their predictions most:
-first the strong ones, then, for the tubes left over, the weak ones (as ByteTrack, Zhang et al. 2022). A tube without a
-detection is extrapolated, its velocity damped and its scores fading, and ends after `max_missed_seconds`. What a person
-does is decided by the network's whole score vector, averaged over time.
+The life of a tube. A detection of at least `high_score` that no tube claims starts one; so does a weaker one of which
+only the action is uncertain: of many actions the likeliest may be unlikely. It is confirmed once it has been detected
+for `confirm_seconds`, in two frames or more; until then the first miss ends it. Between frames it moves by the smoothed
+velocity of its centre. All tubes together take the detections that overlap their predictions most: first the strong
+ones, then, for the tubes left over, the weak ones (as ByteTrack, Zhang et al. 2022). A tube without a detection is
+extrapolated, its velocity damped and its scores fading, and ends after `max_missed_seconds`. What a person does is
+decided by the network's whole score vector, averaged over time.
 
 All of that goes by the time of the frames, not by their number: gains and factors are for one UNIT of 1/25 s, and are
 raised to the time that has passed.
@@ -31,7 +32,8 @@ class LinkerSettings:
     """Thresholds and rates of the default linker; scores and overlaps are 0..1, gains and factors for one UNIT."""
 
     low_score: float = 0.05  # weaker detections are ignored
-    high_score: float = 0.15  # weaker detections only continue a tube
+    high_score: float = 0.15  # weaker detections only continue a tube, but for those by `any_factor`
+    any_factor: float = 4 / 3  # of `high_score`: a weaker one starts a tube too if any action is as likely as that
     merge_iou: float = 0.55  # detections that overlap more are one person
     match_iou: float = 0.1  # least overlap of a strong detection with a tube's prediction
     weak_match_iou: float = 0.4  # the same for a weak detection
@@ -158,6 +160,7 @@ def _link(
     choice = _match(predicted, detections, settings)
     updated = _updated(predicted, choice, detections, elapsed, settings) if len(choice) else predicted
     free = detections.scores >= settings.high_score
+    free |= _any_action(detections) >= settings.any_factor * settings.high_score
     free[choice[choice >= 0]] = False
     unclaimed = np.flatnonzero(free)
     unclaimed = unclaimed[: settings.max_people - len(updated.numbers)]
@@ -166,6 +169,12 @@ def _link(
     started = new_tubes(detections.boxes[unclaimed], detections.class_scores[unclaimed], next_tube)
     live = updated.joined(started) if len(updated.numbers) else started  # `no_tubes` has no number of classes yet
     return live, next_tube + len(unclaimed)
+
+
+def _any_action(detections: Detections) -> NDArray[np.float32]:
+    """(N,) the probability that it is any of the actions, were these independent."""
+    probability: NDArray[np.float32] = 1 - np.prod(1 - detections.class_scores, axis=1)
+    return probability
 
 
 def _predicted(live: LiveTubes, elapsed: float) -> LiveTubes:

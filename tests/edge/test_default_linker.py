@@ -112,6 +112,14 @@ def test_noise_below_the_lowest_score_is_nothing() -> None:
     assert [len(boxes) for boxes in story] == [1] * 5
 
 
+def test_a_weak_detection_starts_a_tube_where_it_is_likely_to_be_any_of_many_actions() -> None:
+    """0.11 and 0.11 are together 0.2079, a third more than 0.15 is 0.2; 0.1 and 0.1 are 0.19."""
+    assert len(linked([detected(person(100, run=0.11, jump=0.11))])[0]) == 1
+    assert linked([detected(person(100, run=0.1, jump=0.1))]) == [()]
+    stricter = DefaultLinker(LinkerSettings(high_score=0.2))
+    assert linked([detected(person(100, run=0.11, jump=0.11))], stricter) == [()]
+
+
 def test_a_strong_detection_is_taken_before_a_weak_one_that_fits_better() -> None:
     story = linked([detected(person(100, run=0.8))] * 5 + [detected(person(101, run=0.1), person(115, run=0.8))])
     assert story[-1][0].box == pytest.approx(standing(100 + 0.7 * 15), abs=0.5)

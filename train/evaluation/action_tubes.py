@@ -77,7 +77,7 @@ class Segmentation:
     many seconds. `smoothing`: of the boxes of a segment, by those before and after in it.
     """
 
-    min_score: float = 0.1
+    min_score: float = 0.02
     level: float = 0.8
     noise_factor: float = 1.5
     min_noise: float = 0.3  # of a logit

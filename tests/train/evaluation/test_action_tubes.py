@@ -27,7 +27,11 @@ def parts(scores: Any, averages: Any = None, undetected: Any = (), **settings: A
 
 
 def run_tubes(scores: Any, averages: Any = None, undetected: Any = (), **settings: Any) -> Any:
-    """The action tubes of somebody with these scores of Run, one per frame; `delay`, `memory` in frames."""
+    """The action tubes of somebody with these scores of Run, one per frame; `delay`, `memory` in frames.
+
+    Below 0.1 it is none, unless `min_score` says otherwise.
+    """
+    settings = {"min_score": 0.1, **settings}
     seconds = {name: settings.pop(name) / 25 for name in ("delay", "memory") if name in settings}
     rate = settings.pop("rate", 25.0)
     record = []
