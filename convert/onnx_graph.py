@@ -81,6 +81,26 @@ def sort_nodes(model: onnx.ModelProto) -> None:
     model.graph.node.extend([*nodes, *waiting])
 
 
+def share_constants(model: onnx.ModelProto) -> None:
+    """Keep the first of all equal Constant nodes, in place; a model with graphs inside of nodes stays as it is."""
+    if any(attribute.HasField("g") for node in model.graph.node for attribute in node.attribute):
+        return
+    given = {output.name for output in model.graph.output}
+    first: dict[bytes, str] = {}
+    instead: dict[str, str] = {}
+    kept = []
+    for node in model.graph.node:
+        if node.op_type == "Constant" and node.output[0] not in given:
+            value = node.attribute[0].SerializeToString(deterministic=True)
+            instead[node.output[0]] = first.setdefault(value, node.output[0])
+            if instead[node.output[0]] != node.output[0]:
+                continue
+        node.input[:] = [instead.get(name, name) for name in node.input]
+        kept.append(node)
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+
+
 def decoding(model: onnx.ModelProto) -> frozenset[str]:
     """All that comes after the last convolutions, and the constants that only it reads."""
     behind, readers = _behind(model), _readers(model)

@@ -8,6 +8,8 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from convert import onnx_graph
+
 OPSET = 17  # which TensorRT 8.6 reads; a deformable convolution needs another
 
 
@@ -38,4 +40,6 @@ def onnx_of(
             dynamo=False,
             do_constant_folding=folds,
         )
-    return onnx.load_model_from_string(content.getvalue())
+    model = onnx.load_model_from_string(content.getvalue())
+    onnx_graph.share_constants(model)
+    return model
