@@ -85,7 +85,9 @@ def scores(report: Path) -> dict[str, Any]:
     """What a manifest keeps of the JSON report of korsal-evaluate. Raises ExportError."""
     try:
         content = json.loads(decode_utf8(report.read_bytes()))
-        protocol = {key: content["protocol"][key] for key in ("data", "videos", "rule", "frames", "linker")}
+        protocol = {key: content["protocol"][key] for key in ("data", "videos", "rule", "frames")}
+        if "linker" in content["protocol"]:  # where tubes were given, it is not known
+            protocol["linker"] = content["protocol"]["linker"]
         return {"protocol": protocol, "frame_map": content["frame_map"], "video_map": content["video_map"]}
     except OSError as error:
         raise ExportError(

@@ -282,6 +282,16 @@ def test_what_is_no_report(content: str, tmp_path: Path) -> None:
         scores(path)
 
 
+def test_a_report_of_saved_tubes_names_no_linker(tmp_path: Path) -> None:
+    protocol = {"data": "Ten", "videos": 3, "rule": "voc", "frames": "all"}
+    report = {"protocol": {**protocol, "name": "plain"}, "frame_map": {"0.5": 60.6}, "video_map": {"0.5": 56.6}}
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(report))
+    assert scores(path) == {**report, "protocol": protocol}
+    path.write_text(json.dumps({**report, "protocol": {**protocol, "linker": "korsal"}}))
+    assert scores(path)["protocol"]["linker"] == "korsal"
+
+
 def test_weights_that_are_not_finite_are_not_exported(checkpoint: Path, tmp_path: Path) -> None:
     broken = checkpoints.load(checkpoint)
     weights = {name: value.clone() for name, value in broken.weights.items()}
