@@ -3,10 +3,12 @@
 import atexit
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache, partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TypeVar
 
@@ -41,7 +43,7 @@ def run_tasks(
             yield from (run(engine, task) for task in tasks)
         return
     # spawned, not forked: the runtimes' threads do not survive a fork
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _end_with_parent) as pool:
         try:
             yield from pool.map(partial(_run_in_worker, model, threads, preprocessing, run), tasks)
         except BrokenProcessPool as error:
@@ -51,6 +53,16 @@ def run_tasks(
 def default_jobs(model: Path) -> int:
     """One per core. One for a TensorRT engine, of which each process would hold its own on the one GPU."""
     return 1 if is_engine(model) else len(os.sched_getaffinity(0))
+
+
+def _end_with_parent() -> None:
+    """In a worker: end it when the process that it works for is killed, else it would wait for tasks for ever."""
+    threading.Thread(target=_end_after, args=(multiprocessing.parent_process(),), name="parent", daemon=True).start()
+
+
+def _end_after(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def _run_in_worker(
