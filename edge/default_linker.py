@@ -33,7 +33,7 @@ class LinkerSettings:
 
     low_score: float = 0.05  # weaker detections are ignored
     high_score: float = 0.15  # weaker detections only continue a tube, but for those by `any_factor`
-    any_factor: float = 4 / 3  # of `high_score`: a weaker one starts a tube too if any action is as likely as that
+    any_factor: float = 1.33  # of `high_score`: a weaker one starts a tube too if any action is as likely as that
     merge_iou: float = 0.55  # detections that overlap more are one person
     match_iou: float = 0.1  # least overlap of a strong detection with a tube's prediction
     weak_match_iou: float = 0.4  # the same for a weak detection

@@ -113,6 +113,7 @@ class LinkerConfig(Table):
     kind: Literal["default", "korsal"] = "default"
     low_score: Score = LinkerSettings.low_score
     high_score: Score = LinkerSettings.high_score
+    any_factor: Annotated[float, Field(ge=1, le=100)] = LinkerSettings.any_factor
     merge_iou: Fraction = LinkerSettings.merge_iou
     match_iou: Fraction = LinkerSettings.match_iou
     weak_match_iou: Fraction = LinkerSettings.weak_match_iou

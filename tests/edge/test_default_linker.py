@@ -113,7 +113,7 @@ def test_noise_below_the_lowest_score_is_nothing() -> None:
 
 
 def test_a_weak_detection_starts_a_tube_where_it_is_likely_to_be_any_of_many_actions() -> None:
-    """0.11 and 0.11 are together 0.2079, a third more than 0.15 is 0.2; 0.1 and 0.1 are 0.19."""
+    """0.11 and 0.11 are together 0.2079, 1.33 times 0.15 is 0.1995; 0.1 and 0.1 are 0.19."""
     assert len(linked([detected(person(100, run=0.11, jump=0.11))])[0]) == 1
     assert linked([detected(person(100, run=0.1, jump=0.1))]) == [()]
     stricter = DefaultLinker(LinkerSettings(high_score=0.2))

@@ -41,6 +41,7 @@ def test_open_files_and_threads_are_counted() -> None:
 
 
 def test_children_are_counted_apart() -> None:
+    subprocess.run([sys.executable, "-c", ""], check=True)  # reaps what other tests left
     before = children()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         wait_for(lambda: children()["count"] == before["count"] + 1, "the child to be counted")
@@ -55,11 +56,13 @@ def test_children_of_children_are_found(tmp_path: Path, monkeypatch: pytest.Monk
     if kernel:
         (tmp_path / str(os.getpid()) / "task" / "1").mkdir(parents=True)
         monkeypatch.setattr(host_sensors, "PROC", tmp_path)
-    before = children()["count"]
-    script = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'])"
+    script = "import subprocess, sys; input(); subprocess.run([sys.executable, '-c', 'input()'])"
     with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE) as child:
-        wait_for(lambda: children()["count"] == before + 2, "both to be counted")
+        before = children()["count"]  # after the start, which reaps what other tests left
         assert child.stdin is not None
+        child.stdin.write(b"\n")
+        child.stdin.flush()
+        wait_for(lambda: children()["count"] == before + 1, "the second to be counted")
         child.stdin.close()
 
 
