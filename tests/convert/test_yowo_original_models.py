@@ -1,4 +1,4 @@
-"""YOWO's published files all the way through the commands, on seeded weights: checkpoint, export, replay, check.
+"""YOWO's published files all the way through the commands, on seeded weights: checkpoint, export, replay.
 
 The lightest of them; the others differ by their 3-D network alone. Smaller precisions are tested on small networks.
 """
@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from convert import timing
 from convert.__main__ import main as convert
 from edge.__main__ import main as edge
 from tests.support.tiny_videos import FRAMES, picture, write_video
@@ -36,9 +35,7 @@ def published(goldens: Path, backbone: str, path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_from_a_published_file_to_a_replay(
-    shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_from_a_published_file_to_a_replay(shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     goldens = shared.parent / "goldens" / "yowo"
     if not goldens.is_dir():
         pytest.skip(f"the names and seeds of the published networks are not in {goldens}")
@@ -53,6 +50,3 @@ def test_from_a_published_file_to_a_replay(
     checkpoint.unlink()
     assert edge(["replay", str(video), "--model", str(model)]) == 0
     assert f"{2 * FRAMES} frames; events: " in capsys.readouterr().err
-    for name, count in (("WARM_UP", 0), ("ROUNDS", 1)):
-        monkeypatch.setattr(timing, name, count)
-    assert convert(["check", str(model), str(model), *given]) == 0
