@@ -4,7 +4,6 @@ A second connection to the camera: what decodes its pictures for detection gives
 loss of this one nor what a camera sends over it touches detection.
 """
 
-import os
 import select
 import socket
 import subprocess
@@ -12,9 +11,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from edge.cameras.gstreamer_pipelines import is_rtsp
+from edge.child_environment import child_environment
 from edge.history.encoder import EncoderError
 from edge.history.h264 import PPS, SPS, EncodedFrame, kind, units
 from edge.history.stream_clock import StreamClock
@@ -59,7 +58,7 @@ class StreamPackets:
                 self._channel.sendall(to_json(replace(source, avoided=())).encode())
                 self._process = subprocess.Popen(
                     [*program, str(theirs.fileno())], pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL, start_new_session=True, env=_environment(),
+                    stdout=subprocess.DEVNULL, start_new_session=True, env=child_environment(),
                 )  # fmt: skip
         except OSError as error:
             self._channel.close()
@@ -140,11 +139,3 @@ class StreamPackets:
             )
         if frame is not None and self._since_key is not None and now - self._heard > SILENCE_SECONDS:
             raise EncoderError("it has fallen silent")
-
-
-def _environment() -> dict[str, str]:
-    """Ours plus this package's path, without secrets that this process has no use for."""
-    root = str(Path(__file__).resolve().parents[2])
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("KORSAL_", "CREDENTIALS_"))}
-    return {**kept, "PYTHONPATH": os.pathsep.join(paths)}

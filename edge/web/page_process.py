@@ -1,13 +1,12 @@
 """The daemon's side of the page's process: its start, what it is sent, what it says, its end. Shell."""
 
-import os
 import select
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
+from edge.child_environment import child_environment
 from edge.web.messages import MessageError, PageMessage, Unpacker, pack
 from edge.web.page_settings import PageSettings
 from edge.web.shared_pixels import Pixels, SharedPixels
@@ -32,16 +31,19 @@ class PageProcess:
             self._channel, theirs = socket.socketpair()
         except OSError as error:
             raise PageProcessError(f"its process cannot be started ({error.strerror})") from error
+        created: SharedPixels | None = None
         try:
             with theirs:
-                self._pixels = SharedPixels.create()
+                self._pixels = created = SharedPixels.create()
                 given = (theirs.fileno(), self._pixels.descriptor)
                 self._process = subprocess.Popen(
                     [*program, *map(str, given)], pass_fds=given, stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL, start_new_session=True, env=_environment(),
+                    stdout=subprocess.DEVNULL, start_new_session=True, env=child_environment(),
                 )  # fmt: skip
         except OSError as error:
             self._channel.close()
+            if created is not None:
+                created.close()
             raise PageProcessError(f"its process cannot be started ({error.strerror})") from error
         self._channel.settimeout(SEND_SECONDS)
         self.send({"kind": "settings", **settings.to_json()})
@@ -91,11 +93,3 @@ class PageProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-
-def _environment() -> dict[str, str]:
-    """Ours plus this package's path, without secrets that the page has no use for."""
-    root = str(Path(__file__).resolve().parents[2])
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("KORSAL_", "CREDENTIALS_"))}
-    return {**kept, "PYTHONPATH": os.pathsep.join(paths)}
