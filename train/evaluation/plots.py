@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from train.evaluation.metrics import Curve, at_best_f1
 if TYPE_CHECKING:  # matplotlib is imported where something is drawn: nothing else of an evaluation needs it
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 COLOURS = 10  # of matplotlib's cycle; more curves are dashed, then dotted, and named beside the panel
 STYLES = ("-", "--", ":")
@@ -33,11 +34,13 @@ def precision_recall_curves(
     with _lettered(labels):
         figure = _new_figure(7, 6)
         axes = figure.add_subplot()
-        drawn, names = [], []
+        drawn: list[Line2D] = []
+        names = []
         for label, points, score in zip(labels, curves, scores, strict=True):
             if not points.truths:
                 continue
-            (line,) = axes.plot(np.concatenate([[0.0], points.recall]), np.concatenate([[1.0], points.precision]))
+            ends = np.concatenate([[0.0], points.recall]), np.concatenate([[1.0], points.precision])
+            (line,) = axes.plot(*ends, _style(len(drawn)))
             drawn.append(line)
             names.append(f"{text_rendering.displayable(label)} {100 * score:.1f}")
             best = at_best_f1(points)
@@ -46,7 +49,7 @@ def precision_recall_curves(
         axes.set_title("Boxes in frames, IoU 0.5; AP in percent; a dot at the best F1")
         axes.grid(alpha=0.3)
         if drawn:
-            axes.legend(drawn, names, loc="lower left")
+            axes.legend(drawn, names, **_legend(len(drawn), "lower left"))
         _save(figure, png_path)
 
 
@@ -114,16 +117,31 @@ def _draw(axes: "Axes", columns: Mapping[str, NDArray[np.float64]], axis: str, n
     for place, name in enumerate(names):
         known = np.isfinite(columns[name])
         mark = "o" if np.count_nonzero(known) < 50 else ""
-        style = f"C{place % COLOURS}{mark}{STYLES[place // COLOURS % len(STYLES)]}"
         width = 2.5 if name.startswith("frame_map") else 1.5  # the means
-        axes.plot(*(columns[one][known] for one in (axis, name)), style, lw=width, ms=3, label=name.replace("_", " "))
+        axes.plot(
+            *(columns[one][known] for one in (axis, name)),
+            _style(place, mark),
+            lw=width,
+            ms=3,
+            label=name.replace("_", " "),
+        )
     axes.set_xlabel(axis.replace("_", " "))
     axes.grid(alpha=0.3)
-    if len(names) > COLOURS:
-        beside = -(-len(names) // LINES_BESIDE)
-        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="x-small", ncols=beside)
-    elif names:
-        axes.legend()
+    if names:
+        axes.legend(**_legend(len(names), "best"))
+
+
+def _style(place: int, mark: str = "") -> str:
+    """Of the curve at this place: no two of the first 30 are alike."""
+    return f"C{place % COLOURS}{mark}{STYLES[place // COLOURS % len(STYLES)]}"
+
+
+def _legend(count: int, inside: str) -> dict[str, Any]:
+    """Where the names of so many curves stand: in the panel, or beside it."""
+    if count <= COLOURS:
+        return {"loc": inside}
+    beside = -(-count // LINES_BESIDE)
+    return {"loc": "upper left", "bbox_to_anchor": (1, 1), "fontsize": "x-small", "ncols": beside}
 
 
 def is_bookkeeping(name: str) -> bool:
