@@ -11,7 +11,7 @@ class AssetError(Exception):
 
 
 def asset_path(name: str, places: tuple[Path, ...] = ASSET_FOLDERS) -> Path:
-    """The path of a shipped file, named as in the repository: "models/korsal-lite-ucf24x5.onnx".
+    """The path of a shipped file, named as in the repository: "models/korsal-lite-ucf24x5-jhmdb21.onnx".
 
     The first of `places` that has it wins. Raises AssetError.
     """

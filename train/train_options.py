@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="korsal-train",
         description="Train a detector on a data set; `korsal-train check DATA` reports what is wrong with one. "
-        "Without options: network, input size and motion map of the shipped model. "
+        "Without options: network and motion map of the shipped model. "
         "Several GPUs: torchrun --nproc-per-node N -m train.train …",
         epilog="Where a default is (*), --weights brings that of the weights along, and --resume that of the run.",
     )

@@ -43,7 +43,7 @@ class TrainSettings:
     data: tuple[str, ...]  # data sets
     fold: tuple[int, ...] = (1,)  # the split of each data set, where it has several; one number for all
     weights: str = ""  # checkpoint to begin with; "": ImageNet's backbone
-    motion: MotionSettings = MotionSettings(gap=2)  # this, height and width: as the shipped model has them
+    motion: MotionSettings = MotionSettings(gap=2)  # as the shipped model has it
     height: int = 224  # of the network's input, pixels
     width: int = 288
     samples: int = 110_000  # in the whole run

@@ -29,7 +29,7 @@ else:
 log = logging.getLogger(__name__)
 
 MAX_BYTES = 262_144  # of a file: a reload reads it between two frames
-SHIPPED_MODEL = "models/korsal-lite-ucf24x5.onnx"
+SHIPPED_MODEL = "models/korsal-lite-ucf24x5-jhmdb21.onnx"
 FILE_KEYS = (
     ("model", "path"),
     ("mqtt", "password_file"),

@@ -12,7 +12,7 @@ from edge.inference import Engine
 from edge.pipeline import PipelineSettings
 from tests.support.paths import ROOT
 
-SHIPPED, DEMO = ROOT / "models" / "korsal-lite-ucf24x5.onnx", ROOT / "demo" / "basketball.mp4"
+SHIPPED, DEMO = ROOT / "models" / "korsal-lite-ucf24x5-jhmdb21.onnx", ROOT / "demo" / "basketball.mp4"
 FRAMES = 90
 
 

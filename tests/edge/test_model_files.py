@@ -56,9 +56,9 @@ def test_what_is_no_model(tmp_path: Path) -> None:
 
 
 def test_the_shipped_files_are_one_model() -> None:
-    file = read(ROOT / "models" / "korsal-lite-ucf24x5.onnx")
+    file = read(ROOT / "models" / "korsal-lite-ucf24x5-jhmdb21.onnx")
     assert file is not None
-    found = {one.path.name.removeprefix("korsal-lite-ucf24x5"): reason for one, reason in beside(file)}
+    found = {one.path.name.removeprefix("korsal-lite-ucf24x5-jhmdb21"): reason for one, reason in beside(file)}
     assert found == dict.fromkeys(("-fp16.onnx", "-int8.onnx", "-int8-cpu.onnx", "-int8-fp16.onnx"), "")
     assert all(path.stat().st_size <= 12 << 20 for path in (ROOT / "models").glob("*.onnx"))
 
@@ -66,17 +66,17 @@ def test_the_shipped_files_are_one_model() -> None:
 def test_the_list_of_the_shipped_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert models(None) == 0
     output = capsys.readouterr().out
-    assert output.startswith("korsal-lite-ucf24x5, 288x224, motion map ssim: Basketball, BasketballDunk, ")
+    assert output.startswith("korsal-lite-ucf24x5-jhmdb21, 256x192, motion map ssim: Basketball, BasketballDunk, ")
     for name in ("", "-fp16", "-int8", "-int8-cpu", "-int8-fp16"):
-        assert f"{ROOT / 'models' / 'korsal-lite-ucf24x5'}{name}.onnx\n" in output
+        assert f"{ROOT / 'models' / 'korsal-lite-ucf24x5-jhmdb21'}{name}.onnx\n" in output
     blocks = output.split("\n\n")
     placed = {block.split("\n")[0].rpartition("/")[2]: block.partition("chosen on: ")[2] for block in blocks[1:-1]}
     assert placed == {
-        "korsal-lite-ucf24x5.onnx": "CPUs",
-        "korsal-lite-ucf24x5-fp16.onnx": "GPUs without fast INT8",
-        "korsal-lite-ucf24x5-int8.onnx": "Jetson Orin with JetPack 6.0",
-        "korsal-lite-ucf24x5-int8-cpu.onnx": 'CPUs with model.precision = "int8"',
-        "korsal-lite-ucf24x5-int8-fp16.onnx": "Jetson Orin with JetPack 6.1, 6.2, 7.2; Jetson Thor",
+        "korsal-lite-ucf24x5-jhmdb21.onnx": "CPUs",
+        "korsal-lite-ucf24x5-jhmdb21-fp16.onnx": "GPUs without fast INT8",
+        "korsal-lite-ucf24x5-jhmdb21-int8.onnx": "Jetson Orin with JetPack 6.0",
+        "korsal-lite-ucf24x5-jhmdb21-int8-cpu.onnx": 'CPUs with model.precision = "int8"',
+        "korsal-lite-ucf24x5-jhmdb21-int8-fp16.onnx": "Jetson Orin with JetPack 6.1, 6.2, 7.2; Jetson Thor",
     }
     assert output.count("\n* ") == 2  # the file that runs here, and why
 

@@ -67,7 +67,7 @@ def test_a_video_is_replayed(folder: Path) -> None:
 
 
 def test_a_project_is_begun_and_an_engine_planned(folder: Path) -> None:
-    shutil.copy(ROOT / "models" / "korsal-lite-ucf24x5.onnx", folder / "korsal.onnx")
+    shutil.copy(ROOT / "models" / "korsal-lite-ucf24x5-jhmdb21.onnx", folder / "korsal.onnx")
     for command in commands("docs/conversion.md", "korsal-convert build korsal.onnx"):
         if "--dry-run" in command.words:
             run(command)

@@ -9,7 +9,8 @@ from edge.commands.replay import ReplayOutputs, open_session, replay
 from tests.support.paths import ROOT
 
 MODELS = sorted(path.name for path in (ROOT / "models").glob("korsal-*.onnx"))
-FOR_CPUS = ("korsal-lite-ucf24x5.onnx", "korsal-lite-ucf24x5-int8-cpu.onnx")  # others take ONNX Runtime minutes
+# others take ONNX Runtime minutes
+FOR_CPUS = ("korsal-lite-ucf24x5-jhmdb21.onnx", "korsal-lite-ucf24x5-jhmdb21-int8-cpu.onnx")
 
 pytestmark = pytest.mark.slow
 
@@ -27,9 +28,12 @@ def actions_of(video: Path, model: str, folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_the_demo_clip_is_one_basketball_event(model: str, tmp_path: Path) -> None:
-    assert actions_of(ROOT / "demo" / "basketball.mp4", model, tmp_path) == ["Basketball"]
+    """He runs up to the basket, jumps and throws: events of that are right beside it."""
+    found = actions_of(ROOT / "demo" / "basketball.mp4", model, tmp_path)
+    assert found.count("Basketball") == 1
+    assert set(found) <= {"Basketball", "run", "jump", "shoot_ball"}
 
 
 @pytest.mark.parametrize("model", FOR_CPUS)
-def test_people_walking_in_a_street_give_no_event(model: str, shared: Path, tmp_path: Path) -> None:
-    assert actions_of(shared / "clips" / "vtest.avi", model, tmp_path) == []
+def test_people_walking_in_a_street_give_no_other_event(model: str, shared: Path, tmp_path: Path) -> None:
+    assert set(actions_of(shared / "clips" / "vtest.avi", model, tmp_path)) <= {"walk"}

@@ -16,7 +16,7 @@ def test_a_new_folder_has_all_that_is_needed(tmp_path: Path, capsys: pytest.Capt
     project = folders.read(folder)
     assert project.settings.actions == ("fall", "über Zaun klettern")
     assert (project.name, project.settings.scenes) == ("my actions", "auto")
-    assert Path(project.start()).name == "korsal-lite-ucf24x5.onnx"
+    assert Path(project.start()).name == "korsal-lite-ucf24x5-jhmdb21.onnx"
     assert capsys.readouterr().out.splitlines()[-1] == f"Next: korsal-train propose '{folder}'"
 
 

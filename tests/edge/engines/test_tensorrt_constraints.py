@@ -13,7 +13,7 @@ from tests.support.frame_gpu import parsed
 from tests.support.paths import ROOT
 from tests.support.real_builder import real_builder
 
-SHIPPED = ROOT / "models" / "korsal-lite-ucf24x5.onnx"
+SHIPPED = ROOT / "models" / "korsal-lite-ucf24x5-jhmdb21.onnx"
 FILES = [SHIPPED.with_stem(f"{SHIPPED.stem}{ending}") for ending in ("", "-fp16", "-int8", "-int8-fp16")]
 OWN = "/preprocessing/"
 LAYERS = (
