@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 
 from edge.cameras.video_file import probe, read_file
-from edge.commands.bench import COLUMNS, Measurement, measure
+from edge.commands.bench import Measurement, measure
 from edge.commands.demo import CLIP
 from edge.commands.replay import open_session
 from edge.shipped_files import asset_path
@@ -51,7 +51,7 @@ def _write_small(source: Path, target: Path) -> None:
 def _print(measured: dict[int, Measurement]) -> None:
     print(f"{'ms per frame':14}" + "".join(f"{f'{threads} threads: p50':>18}{'share':>8}" for threads in measured))
     rows = {threads: found.rows() for threads, found in measured.items()}
-    for stage in (*COLUMNS, "total"):
+    for stage in next(iter(rows.values())):
         cells = "".join(f"{row[stage]['p50']:18.2f}{row[stage]['share']:7.1f}%" for row in rows.values())
         print(f"{stage:14}{cells}")
     print(f"{'frames/s':14}" + "".join(f"{found.fps:18.1f}{'':8}" for found in measured.values()))

@@ -12,6 +12,8 @@ from benchmarks import yowo_ablation, yowo_runs, yowo_tables
 from benchmarks.yowo_ablation import Plan, jobs
 from benchmarks.yowo_ensemble import mixed
 from benchmarks.yowo_runs import ABLATION, CLIPS, LITE, RULES, WHOLE, Budget, words_of
+from edge.config.config_file import SHIPPED_MODEL
+from edge.shipped_files import asset_path
 from tests.support.tiny_videos import write_data_set
 from tests.support.untrained_movinet import write_untrained_movinet
 from train import checkpoint as checkpoints
@@ -84,7 +86,7 @@ def test_all_of_them_in_small(
     """But for trainings that are like others. Networks of one step find nothing; every job ends and is kept."""
     for name, value in (("ABLATION", (WHOLE,)), ("RULES", ()), ("BESIDE", (CLIPS, LITE)), ("ROUNDS", 1)):
         monkeypatch.setattr(yowo_ablation, name, value)
-    beside = next((Path(__file__).parents[2] / "models").glob("*x?.onnx"))
+    beside = asset_path(SHIPPED_MODEL)
     given = words(folder, "--seeds", "3", "--beside", str(beside), "--other-data", str(folder / "data"))
     yowo_ablation.main(given)
     told = capsys.readouterr().out

