@@ -5,10 +5,10 @@ from typing import Literal
 LONGEST = 30  # intervals: after a longer pause it is another scene (4.8 s at 0.16), as for the motion map
 EARLY = 0.5  # frames
 
-MemoryStep = Literal["begin", "continue", "wait"]
+StepKind = Literal["begin", "continue", "wait"]
 
 
-def next_step(last: float | None, now: float, interval: int, rate: float) -> MemoryStep:
+def next_step(last: float | None, now: float, interval: int, rate: float) -> StepKind:
     """What the frame at the time `now` is for the memory, whose last step was at `last`; times in seconds.
 
     A step is every `interval` frames, at `rate` frames per second; half a frame early is near enough, for cameras and

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from edge.child_environment import child_environment
 from edge.web.messages import MessageError, PageMessage, Unpacker, pack
 from edge.web.page_settings import PageSettings
-from edge.web.shared_pixels import Pixels, SharedPixels
+from edge.web.shared_pixels import PictureArrays, SharedPixels
 
 PROGRAM = (sys.executable, "-m", "edge.web.server_process")
 SEND_SECONDS = 5.0  # that it has to take a message
@@ -59,7 +59,7 @@ class PageProcess:
         except OSError:
             raise PageProcessError("its process has ended") from None
 
-    def send_pixels(self, header: Mapping[str, object], pixels: Pixels) -> None:
+    def send_pixels(self, header: Mapping[str, object], pixels: PictureArrays) -> None:
         """Send what is too large for the channel, in memory that both share. Not before the last has been taken.
 
         Raises PageProcessError, after which the process is only to be ended.

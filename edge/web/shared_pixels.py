@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = Sequence[NDArray[np.uint8]]  # one picture's arrays, of any shape
+PictureArrays = Sequence[NDArray[np.uint8]]  # one picture's arrays, of any shape
 
 
 class SharedPixels:
@@ -26,7 +26,7 @@ class SharedPixels:
         """New memory without anything in it. Raises OSError."""
         return cls(os.memfd_create("korsal-edge-page"))
 
-    def write(self, pixels: Pixels) -> None:
+    def write(self, pixels: PictureArrays) -> None:
         """Put these arrays there, one after the other. Raises OSError where there is no memory."""
         size = sum(one.nbytes for one in pixels)
         if os.fstat(self.descriptor).st_size < size:

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from edge.memory_schedule import LONGEST, MemoryStep, next_step
+from edge.memory_schedule import LONGEST, StepKind, next_step
 
 INTERVAL, RATE = 4, 25.0  # 0.16 s
 
-TABLE: list[tuple[float | None, float, MemoryStep]] = [
+TABLE: list[tuple[float | None, float, StepKind]] = [
     (None, 0.0, "begin"),  # the first frame
     (0.0, 0.0, "wait"),  # the same frame again
     (0.0, 0.12, "wait"),
@@ -23,7 +23,7 @@ TABLE: list[tuple[float | None, float, MemoryStep]] = [
 
 
 @pytest.mark.parametrize(("last", "now", "expected"), TABLE)
-def test_what_a_frame_is_for_the_memory(last: float | None, now: float, expected: MemoryStep) -> None:
+def test_what_a_frame_is_for_the_memory(last: float | None, now: float, expected: StepKind) -> None:
     assert next_step(last, now, INTERVAL, RATE) == expected
 
 

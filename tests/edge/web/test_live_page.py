@@ -31,7 +31,7 @@ from edge.web.page_process import PageProcess, PageProcessError
 from edge.web.page_settings import PageSettings
 from edge.web.picture_encoding import encoded
 from edge.web.score_history import NO_FRAME
-from edge.web.shared_pixels import Pixels
+from edge.web.shared_pixels import PictureArrays
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
@@ -214,7 +214,7 @@ class Told(PageProcess):
     def send(self, header: Mapping[str, object], body: bytes = b"") -> None:
         self.sent.append(PageMessage(dict(header), body))
 
-    def send_pixels(self, header: Mapping[str, object], pixels: Pixels) -> None:
+    def send_pixels(self, header: Mapping[str, object], pixels: PictureArrays) -> None:
         self.sent.append(encoded(header, b"".join(one.tobytes() for one in pixels)))
         self.says.append({"kind": "taken"})
 
