@@ -66,7 +66,7 @@ def test_the_shipped_files_are_one_model() -> None:
 def test_the_list_of_the_shipped_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert models(None) == 0
     output = capsys.readouterr().out
-    assert output.startswith("korsal-lite-ucf24x5-jhmdb21, 256x192, motion map ssim: Basketball, BasketballDunk, ")
+    assert output.startswith("korsal-lite-ucf24x5-jhmdb21, 288x224, motion map ssim: Basketball, BasketballDunk, ")
     for name in ("", "-fp16", "-int8", "-int8-cpu", "-int8-fp16"):
         assert f"{ROOT / 'models' / 'korsal-lite-ucf24x5-jhmdb21'}{name}.onnx\n" in output
     blocks = output.split("\n\n")
