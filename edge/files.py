@@ -92,6 +92,28 @@ def move_into_place(partial: Path, path: Path, sync: Sync = os.fsync) -> None:
             raise
 
 
+def below(folder: Path) -> list[Path]:
+    """All files in a folder and in those within it, sorted; links to folders are followed, each real folder once.
+
+    Without what macOS keeps beside files on foreign disks (`._name`). Empty where there is no such folder.
+    """
+    found, seen = list[Path](), set[str]()
+    for where, folders, names in os.walk(folder, onerror=_refuse_all_but_missing, followlinks=True):
+        folders.sort()
+        real = os.path.realpath(where)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        found += [Path(where) / name for name in names if not name.startswith("._")]
+    return sorted(found)
+
+
+def _refuse_all_but_missing(error: OSError) -> None:
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise error
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
     digest = hashlib.sha256()

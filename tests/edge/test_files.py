@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edge import files
 from edge.files import check_writable, existing_path, move_into_place, replacing, write_atomically, write_new
 from tests.support.full_disk import full_disk
 from tests.support.sync_recorder import SyncRecorder
@@ -142,3 +143,15 @@ def test_a_new_file_where_there_are_no_second_names(tmp_path: Path, monkeypatch:
     with pytest.raises(PermissionError):
         write_new(tmp_path / "new", b"another")
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_files_below_a_folder_are_found_through_links_and_once(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "b").mkdir(parents=True)
+    (tmp_path / "disk" / "b" / "one").touch()
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "link").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk" / "loop").symlink_to(tmp_path / "here")
+    for name in ("two", "._two"):
+        (tmp_path / "here" / name).touch()
+    assert files.below(tmp_path / "here") == [tmp_path / "here" / "link" / "b" / "one", tmp_path / "here" / "two"]
+    assert files.below(tmp_path / "none") == []

@@ -38,13 +38,14 @@ def _first(annotated: AnnotatedFrames) -> int:
 def _joined(whole: NamedVideo, part: NamedVideo) -> NamedVideo:
     if whole.size is not None and part.size is not None and whole.size != part.size:
         sizes = " and ".join("x".join(map(str, one.size)) for one in (whole, part) if one.size)
-        raise MergeError(f"{part.name} is annotated at {sizes}; keep those that fit the file")
+        raise MergeError(f"{part.name} is annotated at {sizes}{_files(whole, part)}; keep those that fit the video")
     if whole.annotated_frames is None or part.annotated_frames is None:
-        raise MergeError(f"{part.name} is annotated twice; keep one, or name the videos apart")
+        raise MergeError(f"{part.name} is annotated twice{_files(whole, part)}; keep one, or name the videos apart")
     common = np.intersect1d(whole.annotated_frames, part.annotated_frames)
     if len(common) == min(len(whole.annotated_frames), len(part.annotated_frames)):
         raise MergeError(
-            f"{part.name} is annotated twice in frames {as_text(common)}; keep one, or name the videos apart"
+            f"{part.name} is annotated twice in frames {as_text(common)}{_files(whole, part)}; "
+            "keep one, or name the videos apart"
         )
     annotated = union([whole.annotated_frames, part.annotated_frames])
     tubes = list(whole.tubes)
@@ -55,7 +56,14 @@ def _joined(whole: NamedVideo, part: NamedVideo) -> NamedVideo:
         else:
             tubes[place] = _together(tubes[place], tube)
     frames = max(whole.frames, part.frames)
-    return NamedVideo(whole.name, frames, whole.size or part.size, tuple(tubes), annotated)
+    return NamedVideo(
+        whole.name, frames, whole.size or part.size, tuple(tubes), annotated, f"{whole.file}, {part.file}"
+    )
+
+
+def _files(whole: NamedVideo, part: NamedVideo) -> str:
+    """In which files, where that is known."""
+    return f", in {whole.file} and {part.file}" if whole.file and part.file else ""
 
 
 def _is_same(one: NamedTube, two: NamedTube, annotated: AnnotatedFrames) -> bool:

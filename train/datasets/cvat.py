@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edge.text import decode_utf8, to_nfc
 from train.box_tables import LARGEST_COORDINATE
+from train.datasets import zipped_annotation
 from train.datasets.annotation_records import LARGEST_FRAME, AnnotationError, reason
 from train.datasets.tracks import Box, BoxBudget, Corners, NamedTube, NamedVideo, tubes_from_keyframes
 from train.datasets.video_names import stays_inside, without_suffix
@@ -23,6 +24,7 @@ from train.safe_reading import bounded_file
 ACTION = "action"  # the attribute that names the action, where there is one
 REMEDY = "export each task by itself, as CVAT for video 1.1"
 NOTHING = ("", "none", "__undefined__")
+FLAGS = {"0": False, "1": True, "False": False, "True": True, "false": False, "true": True}
 DEEPEST = 32  # tags within one another
 EXTENT = ("size", "start_frame", "stop_frame")  # fields that define which frames were annotated
 ABSOLUTE = re.compile(r"[\\/]|[A-Za-z]:[\\/]")  # the beginning of such a path, of Linux or of Windows
@@ -38,6 +40,7 @@ class _Track:
 
     label: str
     boxes: list[Box] = field(default_factory=list)
+    told: dict[int, str | None] = field(default_factory=dict)  # its attribute's action, by frame
 
 
 @dataclass(eq=False)
@@ -60,6 +63,8 @@ class _Reader:
         self.words = []
         self.refuse_others()
         if self.path == ["annotations", "track"]:
+            if "label" not in given:
+                raise ValueError(f"track {len(self.tracks)} has no label")
             self.tracks.append(_Track(to_nfc(given["label"])))
         elif self.path[:2] == ["annotations", "track"] and len(self.path) == 3:
             self.tracks[-1].boxes += _boxes(name, given, self.tracks[-1].label, len(self.tracks) - 1)
@@ -92,10 +97,9 @@ class _Reader:
         """A tag closes."""
         words = "".join(self.words).strip()
         of_shape = self.path[:2] == ["annotations", "track"] and self.path[3:] == ["attribute"]
-        if of_shape and self.path[2] in _SHAPES and self.attribute == ACTION:
-            last = self.tracks[-1].boxes[-1]
-            label = None if words.lower() in NOTHING else to_nfc(words)
-            self.tracks[-1].boxes[-1] = Box(last.frame, last.corners, label, last.outside)
+        if of_shape and self.attribute.strip().lower() == ACTION:
+            track = self.tracks[-1]
+            track.told[track.boxes[-1].frame] = None if words.lower() in NOTHING else to_nfc(words)
         elif self.path == ["annotations", "version"] and not words.startswith("1."):
             raise ValueError(f"it is of version {words[:20]!r}, and 1.1 is read")
         elif self.path[:2] == ["annotations", "meta"]:
@@ -110,19 +114,21 @@ def read_cvat(path: Path) -> NamedVideo:
     """The video of one file. Raises AnnotationError.
 
     The video's name is the file's `source`, of an absolute path its last part; without one the file's own name.
-    A box's label is its attribute `action`, else its track's label. A box that is `outside` ends a tube; one that is
-    `occluded` is there. Between boxes of a track that are not next to each other frames are interpolated. Of a
-    mask, an ellipse or a turned box the upright box around it is taken.
+    A box's label is its attribute `action`, or that of the last box of its track that has one, as CVAT has it; else its
+    track's label. A box that is `outside` ends a tube; one that is `occluded` is there. Between boxes of a track that
+    are not next to each other frames are interpolated. Of a mask, an ellipse or a turned box the upright box around it
+    is taken.
     """
     reader = _Reader()
     try:
-        _parse(bounded_file.read(path), reader)
+        zipped = path.suffix.lower() == zipped_annotation.SUFFIX
+        _parse(zipped_annotation.read(path) if zipped else bounded_file.read(path), reader)
         tubes = tubes_from_keyframes([_in_order(*one) for one in enumerate(reader.tracks)], BoxBudget())
         shown = {box.frame: n for n, track in enumerate(reader.tracks) for box in track.boxes if not box.outside}
         annotated_frames = _annotated_frames(reader, shown)
         width, height = (int(reader.texts.get(f"original_size/{side}", 0)) for side in ("width", "height"))
         source = next((reader.texts[name] for name in _SOURCES if reader.texts.get(name)), "")
-        stem = re.sub(r"\.xml$", "", path.name, flags=re.IGNORECASE)
+        stem = re.sub(r"\.(xml|zip)$", "", path.name, flags=re.IGNORECASE)
         name = _name(source) if source else without_suffix(to_nfc(stem))
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}); {REMEDY}") from error
@@ -133,7 +139,8 @@ def read_cvat(path: Path) -> NamedVideo:
     size = (width, height) if width > 0 and height > 0 else None
     tubes = tuple(replace(one, origin=_origin(path, one)) for one in tubes)
     declared = any(reader.number(name) is not None for name in EXTENT)
-    return NamedVideo(name, int(annotated_frames.max(initial=-1)) + 1 if declared else 0, size, tubes, annotated_frames)
+    frames = int(annotated_frames.max(initial=-1)) + 1 if declared else 0
+    return NamedVideo(name, frames, size, tubes, annotated_frames, path.name)
 
 
 def _origin(path: Path, one: NamedTube) -> str:
@@ -173,7 +180,7 @@ def _refuse(*_: object) -> None:
 
 
 def _boxes(shape: str, given: Mapping[str, str], label: str, track: int) -> list[Box]:
-    """The box of a shape of a track, none of what is no shape. ValueError where a shape has no box."""
+    """The box of a shape of a track. ValueError where it has none, or is of an unknown kind."""
     if shape in _BOXLESS:
         why = "between keyframes CVAT moves a polygon otherwise than the box around it" if shape == "polygon" else ""
         raise _DrawingError(
@@ -181,12 +188,16 @@ def _boxes(shape: str, given: Mapping[str, str], label: str, track: int) -> list
             + f" ({why})" * bool(why)
             + "; draw that track anew as boxes, CVAT's rectangles"
         )
+    where = f"track {track}, {label}: the {shape} in frame {given.get('frame', '?')[:20]}"
     if shape not in _SHAPES:
-        return []
-    corners, frame = _SHAPES[shape](given), int(given["frame"])
+        raise ValueError(f"{where} is of a kind that is not known; draw that track as boxes, CVAT's rectangles")
+    try:
+        corners, frame, outside = _SHAPES[shape](given), int(given["frame"]), FLAGS[given.get("outside", "0")]
+    except (ValueError, LookupError) as error:
+        raise ValueError(f"{where} cannot be read: {reason(error)}") from error
     if not all(np.isfinite(corners)) or max(map(abs, corners)) > LARGEST_COORDINATE or not 0 <= frame <= LARGEST_FRAME:
-        raise ValueError(f"track {track}, {label}: the {shape} in frame {frame} is no {shape}; draw it anew")
-    return [Box(frame, corners, label, given.get("outside", "0") == "1")]
+        raise ValueError(f"{where} is no {shape}; draw it anew")
+    return [Box(frame, corners, label, outside)]
 
 
 def _of_box(given: Mapping[str, str]) -> Corners:
@@ -229,12 +240,18 @@ _BOXLESS = ("polygon", "points", "polyline", "skeleton", "cuboid")
 
 
 def _in_order(number: int, track: _Track) -> list[Box]:
-    """By frames; ValueError where a person is at two places at once."""
+    """By frames, each with its action, which holds until another is told; ValueError where two are in one frame."""
     ordered = sorted(track.boxes, key=lambda one: one.frame)
-    twice = next((two for one, two in pairwise(ordered) if one.frame == two.frame and not one.outside), None)
+    both = (two for one, two in pairwise(ordered) if one.frame == two.frame and not (one.outside and two.outside))
+    twice = next(both, None)
     if twice is not None:
         raise ValueError(f"track {number}, {track.label}, has two boxes in frame {twice.frame}; delete one")
-    return ordered
+    doing: str | None = track.label
+    labelled = []
+    for box in ordered:
+        doing = track.told.get(box.frame, doing)
+        labelled.append(replace(box, label=doing))
+    return labelled
 
 
 def _annotated_frames(reader: _Reader, shown: Mapping[int, int]) -> NDArray[np.int64]:

@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from edge import files
+from train.datasets import zipped_annotation
 from train.datasets.annotation_merge import MergeError, merged
 from train.datasets.annotation_records import AnnotationError, DataSet, GroundTruthTube, VideoAnnotation
 from train.datasets.coco import read_coco
@@ -64,10 +66,10 @@ def _own(data: Path) -> tuple[tuple[str, ...], Sequence[NamedVideo]]:
         return read_coco(data / COCO_FILE)
     if not (data / CVAT_FOLDER).is_dir():
         return (), ()  # quiet videos alone
-    files = cvat_files(data)
-    if not files:
-        raise AnnotationError(f"{data / CVAT_FOLDER}: holds no .xml file; export CVAT for video 1.1 there")
-    labels, videos = labelled(whole(data / CVAT_FOLDER, map(read_cvat, files)))
+    exports = cvat_files(data)
+    if not exports:
+        raise AnnotationError(f"{data / CVAT_FOLDER}: holds no .xml or .zip file; export CVAT for video 1.1 there")
+    labels, videos = labelled(whole(data / CVAT_FOLDER, map(read_cvat, exports)))
     if (data / LABELS_FILE).exists():
         listed = tuple(list_of_names(data / LABELS_FILE))
         twice = next((name for name in listed if listed.count(name) > 1), None)
@@ -81,8 +83,17 @@ def _own(data: Path) -> tuple[tuple[str, ...], Sequence[NamedVideo]]:
 
 
 def cvat_files(data: Path) -> list[Path]:
-    """The files of CVAT in a data set, in order."""
-    return sorted(path for path in (data / CVAT_FOLDER).glob("**/*") if path.suffix.lower() == ".xml")
+    """The files of CVAT in a data set, in order, as XML or in a ZIP."""
+    endings = (zipped_annotation.XML, zipped_annotation.SUFFIX)
+    return [path for path in files_below(data / CVAT_FOLDER) if path.suffix.lower() in endings]
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All files in a folder, as `edge.files.below`. Raises AnnotationError."""
+    try:
+        return files.below(folder)
+    except OSError as error:
+        raise AnnotationError(f"{error.filename}: cannot be read ({error.strerror}); make it readable") from error
 
 
 def whole(folder: Path, parts: Iterable[NamedVideo]) -> list[NamedVideo]:

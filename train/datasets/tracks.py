@@ -42,7 +42,7 @@ class NamedTube:
 class NamedVideo:
     """A video before its labels are numbered; `frames` is 0 and `size` (width, height) None where unknown.
 
-    `annotated_frames` are the frames that were annotated, with boxes or without.
+    `annotated_frames` are the frames that were annotated, with boxes or without. `file`: the name of its file.
     """
 
     name: str
@@ -50,6 +50,7 @@ class NamedVideo:
     size: tuple[int, int] | None
     tubes: tuple[NamedTube, ...]
     annotated_frames: AnnotatedFrames = None
+    file: str = ""
 
 
 @dataclass(eq=False)

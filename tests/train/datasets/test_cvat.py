@@ -52,6 +52,23 @@ def test_each_data_attribute_has_its_effect(tmp_path: Path) -> None:
     assert spans(video) == [("waves", 1, 2), ("sits", 3, 1), ("sits", 5, 1)]
 
 
+def test_an_action_holds_until_the_attribute_tells_another(tmp_path: Path) -> None:
+    """As CVAT has it, whatever the order of the boxes in the file."""
+    boxes = [box(6), box(0), box(2, action="waves"), box(4), box(8, action="none"), box(9)]
+    assert spans(read_cvat(written(tmp_path, ("person", boxes)))) == [("person", 0, 2), ("waves", 2, 6)]
+
+
+def test_the_attribute_with_other_capitals(tmp_path: Path) -> None:
+    boxes = [box(n, action="waves").replace('"action"', '"Action "') for n in (4, 5)]
+    assert spans(read_cvat(written(tmp_path, ("person", boxes)))) == [("waves", 4, 2)]
+
+
+@pytest.mark.parametrize("word", ["1", "True", "true"])
+def test_whoever_is_outside_is_gone(word: str, tmp_path: Path) -> None:
+    gone = box(6).replace('outside="0"', f'outside="{word}"')
+    assert spans(read_cvat(written(tmp_path, ("waves", [box(4), gone])))) == [("waves", 4, 2)]
+
+
 def test_missing_attributes_of_the_file(tmp_path: Path) -> None:
     video = read_cvat(written(tmp_path, ("waves", [box(3)]), meta=""))
     assert (video.name, video.frames, video.size) == ("one", 0, None)
@@ -146,8 +163,11 @@ FETCH = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]>'
         ("<annotations><meta>", "no element found"),
         ("", "no element found"),
         ("<annotation><object><name>run</name></object></annotation>", "it begins with <annotation>"),
-        ("<annotations><track id='1'/></annotations>", "no 'label'"),
-        ("<annotations><track label='a'><box frame='0' xtl='1'/></track></annotations>", "no 'ytl'"),
+        ("<annotations><track id='1'/></annotations>", "track 0 has no label"),
+        (
+            "<annotations><track label='a'><box frame='7' xtl='1'/></track></annotations>",
+            "track 0, a: the box in frame 7 .*: no 'ytl'",
+        ),
         (
             f"<annotations><track label='a'>{box(1)}{box(1)}</track></annotations>",
             "track 0, a, has two boxes in frame 1",
@@ -161,6 +181,16 @@ FETCH = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]>'
         ("<annotations><track label='a'><points frame='0' points='1,2'/></track></annotations>", "drawn as points"),
         (f"<annotations><track label='a'>{box(99_999_999)}</track></annotations>", "is no box"),
         (f"<annotations><track label='a'>{box(1, x=float('nan'))}</track></annotations>", "is no box"),
+        (
+            f"<annotations><track label='a'>{box(1).replace('20.00', '20,00')}</track></annotations>",
+            "track 0, a: the box in frame 1 cannot be read: could not convert string to float: '20,00'",
+        ),
+        (f"<annotations><track label='a'>{box(1, outside=2)}</track></annotations>", "box in frame 1 .*read: no '2'"),
+        (f"<annotations><track label='a'>{box(3)}{box(3, outside=1)}</track></annotations>", "two boxes in frame 3"),
+        (
+            f"<annotations><track label='a'>{box(1)}<hexagon frame='4'/></track></annotations>",
+            "track 0, a: the hexagon in frame 4 is of a kind that is not known; draw that track as boxes",
+        ),
         ("<annotations><meta><task><size>many</size></task></meta></annotations>", "invalid literal"),
         (
             f"<annotations><track label='a'>{box(1).replace('1', '9' * 5000, 1)}</track></annotations>",

@@ -1,0 +1,28 @@
+"""The one XML file in a ZIP, as CVAT delivers its exports. Shell."""
+
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from train.safe_reading import bounded_file
+
+SUFFIX = ".zip"
+XML = ".xml"
+
+
+def read(path: Path) -> bytes:
+    """The content of the only XML file in it. ValueError where there is none, or several, or it is broken; OSError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if _is_xml(PurePosixPath(name))]
+            if len(names) != 1:
+                raise ValueError(f"the ZIP holds {len(names) or 'no'} XML file{'s' * (len(names) > 1)}")
+            with archive.open(names[0]) as file:
+                return bounded_file.rest_of(file)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # the last: encrypted, or packed oddly
+        raise ValueError(f"the ZIP cannot be unpacked: {error}") from error
+
+
+def _is_xml(name: PurePosixPath) -> bool:
+    """Whether it is one of CVAT, not what macOS puts beside it."""
+    return name.suffix.lower() == XML and not name.name.startswith("._")
