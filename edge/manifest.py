@@ -54,17 +54,17 @@ def labels_problem(labels: Sequence[str]) -> str:
         return "is not a list of distinct names"
     if len(labels) > MOST_LABELS:
         return f"has {len(labels)} names, and {MOST_LABELS} are the most"
-    wrong = next((label for label in labels if not _is_name(label)), None)
+    wrong = next((label for label in labels if not is_name(label)), None)
     return "" if wrong is None else f"holds {wrong[:40]!r}, which {NOT_A_NAME}"
 
 
-def _is_name(text: str) -> bool:
+def is_name(text: str) -> bool:
     """A name stands in the log, in payloads and on pictures."""
     return is_visible_line(text) and len(text) <= LONGEST_NAME
 
 
 def _name(text: str) -> str:
-    if not _is_name(text):
+    if not is_name(text):
         raise ValueError(NOT_A_NAME)
     return text
 

@@ -10,7 +10,7 @@ from edge.cameras.container import bytes_missing
 from edge.cameras.video_file import CaptureError, decodable_frames, probe
 from edge.terminal import progress
 from edge.terminal.arguments import Parser, whole_number, with_commas
-from train.datasets import actions_file, joint, loader, scenes, split_lists
+from train.datasets import actions_file, joint, loader, project_data, scenes, split_lists
 from train.datasets.annotated_frames import mask
 from train.datasets.annotation_faults import Fault, FileFacts, faults
 from train.datasets.annotation_records import AnnotationError, DataSet, VideoAnnotation
@@ -59,10 +59,13 @@ def _of_all(sets: Sequence[DataSet]) -> list[Fault]:
 
 
 def _of_one(sets: Sequence[DataSet], place: int, options: argparse.Namespace) -> list[Fault]:
-    """What is wrong with one of the data sets; printed, and drawn where that is asked for. Raises SheetError."""
+    """What is wrong with one of the data sets; printed, and drawn where that is asked for.
+
+    Raises AnnotationError, SheetError.
+    """
     data = sets[place]
     files = {} if options.no_videos else _files(data)
-    found = [*faults(data, files), *_of_division(data)]
+    found = [*faults(data, files), *_of_division(data), *_of_project(options.data[place], data)]
     print(end="\n" * (len(sets) > 1))
     _print_summary(data, files)
     _print_faults(found, options.most)
@@ -118,6 +121,16 @@ def _of_division(data: DataSet) -> list[Fault]:
     if any(video.tubes for video in data.train):
         texts += scenes.lacks(data.labels, data.train, choice.held)
     return [Fault("", text, serious=False) for text in texts]
+
+
+def _of_project(folder: Path, data: DataSet) -> list[Fault]:
+    """Which videos of a project are not used. Raises AnnotationError."""
+    left = project_data.unused(folder, data) if (folder / actions_file.NAME).exists() else []
+    if not left:
+        return []
+    named = ", ".join(left[:MOST_NAMED]) + " …" * (len(left) > MOST_NAMED)
+    which = "1 video is" if len(left) == 1 else f"{len(left)} videos are"
+    return [Fault("", f"{which} neither annotated nor quiet, and not learned from: {named}", serious=False)]
 
 
 def _kinds(videos: Sequence[VideoAnnotation], files: Mapping[str, FileFacts]) -> str:

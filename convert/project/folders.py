@@ -7,8 +7,8 @@ from pathlib import Path
 
 from edge import files
 from edge.config.config_file import SHIPPED_MODEL
+from edge.manifest import NOT_A_NAME, is_name
 from edge.shipped_files import asset_path
-from edge.text import near_duplicates
 from train.datasets import actions_file, own_data, project_data
 from train.datasets.actions_file import ActionsFile
 from train.datasets.annotation_records import AnnotationError
@@ -100,8 +100,10 @@ def read(folder: Path) -> Project:
 
 def create(folder: Path, actions: Sequence[str]) -> Iterator[str]:
     """Write what the folder lacks; yields a sentence on each thing. What is there stays. Raises AnnotationError."""
-    for one, other in near_duplicates(actions):
-        raise AnnotationError(f"the actions {one!r} and {other!r} are one but for their spelling; give each once")
+    if actions and (problem := actions_file.actions_problem(actions)):
+        raise AnnotationError(problem)
+    if not is_name(folder.resolve().name):
+        raise AnnotationError(f"{folder}: the name of this folder {NOT_A_NAME}; choose another")
     contents = {
         actions_file.NAME: ACTIONS.format(actions=json.dumps(list(actions), ensure_ascii=False)),
         "README.md": README.format(name=folder.resolve().name),

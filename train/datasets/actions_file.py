@@ -9,10 +9,12 @@ from typing import Annotated
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from edge.manifest import labels_problem, sentences
+from edge.manifest import NOT_A_NAME, is_name, labels_problem, sentences
 from edge.text import TextError, decode_utf8, near_duplicates
 from train.datasets.annotation_records import AnnotationError
+from train.datasets.cvat import NOTHING
 from train.datasets.scenes import matches
+from train.datasets.video_names import without_suffix
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -23,6 +25,7 @@ NAME = "actions.toml"
 LARGEST = 65_536  # bytes; more is no file of this kind
 BY_NAME, BY_FOLDER = "auto", "folder"
 _LISTED = Annotated[tuple[str, ...], Field(max_length=4096)]
+_PATTERNS = Annotated[_LISTED, AfterValidator(lambda given: tuple(map(without_suffix, given)))]
 
 
 def _pattern(text: str) -> str:
@@ -31,7 +34,7 @@ def _pattern(text: str) -> str:
         return text
     try:
         groups = re.compile(text).groups
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"is no regular expression ({error}); give auto, folder, or one with a group") from error
     if groups != 1:
         raise ValueError(f"has {groups} groups; put what names the scene into one pair of brackets, as (.+)_\\d+")
@@ -43,16 +46,16 @@ class ActionsFile:
     """What a project says of itself.
 
     `scenes`: auto, by folder and name; folder; or a regular expression whose group names a video's scene.
-    `validation`, `test`, `quiet`: patterns of names of videos or scenes, with `*` and `?`.
+    `validation`, `test`, `quiet`: patterns of names of videos or scenes, with `*` and `?`, without endings.
     """
 
     actions: _LISTED
     name: str = ""
     start: str = "shipped"
     scenes: Annotated[str, AfterValidator(_pattern)] = BY_NAME
-    validation: _LISTED = ()
-    test: _LISTED = ()
-    quiet: _LISTED = ()
+    validation: _PATTERNS = ()
+    test: _PATTERNS = ()
+    quiet: _PATTERNS = ()
 
     def scene(self, video: str) -> str | None:
         """The scene of a video by its name; None where names are to be compared."""
@@ -81,12 +84,28 @@ def read(path: Path) -> ActionsFile:
         raise AnnotationError(f"{path}: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise AnnotationError(f"{path}: is not TOML ({error}); correct that line") from error
+    except RecursionError as error:
+        raise AnnotationError(f"{path}: is nested too deeply; korsal-train new writes an example") from error
     except ValidationError as error:
         raise AnnotationError(f"{path}: {'; '.join(sentences(error))}; korsal-train new writes an example") from error
     if not found.actions:
         raise AnnotationError(f'{path}: names no action; write them as actions = ["fall", "climb"]')
-    for one, other in near_duplicates(found.actions):
-        raise AnnotationError(f"{path}: the actions {one!r} and {other!r} are one but for their spelling; keep one")
-    if problem := labels_problem(found.actions):
-        raise AnnotationError(f"{path}: its list of actions {problem}; name each with letters and figures")
+    if problem := actions_problem(found.actions):
+        raise AnnotationError(f"{path}: {problem}")
+    if not is_name(name := found.name or path.parent.resolve().name):
+        raise AnnotationError(f"{path}: the model's name {name[:40]!r} {NOT_A_NAME}; give another one as name")
     return found
+
+
+def actions_problem(actions: Sequence[str]) -> str:
+    """What is wrong with a list of actions, and the cure; "" where nothing is."""
+    for one, other in near_duplicates(actions):
+        return f"the actions {one!r} and {other!r} are one but for their spelling; keep one"
+    if problem := labels_problem(actions):
+        return f"its list of actions {problem}; name each with letters and figures"
+    for one in actions:
+        if one.strip().lower() in NOTHING:
+            return f"the action {one!r} means in CVAT that nothing is done; name it otherwise"
+        if one != one.strip():
+            return f"the action {one!r} begins or ends with a blank, which CVAT leaves out; take it away"
+    return ""

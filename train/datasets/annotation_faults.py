@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -50,7 +50,8 @@ def faults(data: DataSet, files: Mapping[str, FileFacts]) -> list[Fault]:
     videos = [*data.train, *data.test]
     found = list(_of_lists(data))
     for video in videos:
-        found += [Fault(video.name, text) for text in _of_tubes(video, data.labels)]
+        sized = replace(video, size=video.size or files.get(video.name, FileFacts()).size)
+        found += [Fault(video.name, text) for text in _of_tubes(sized, data.labels)]
         if video.name in files:
             found += _of_file(video, files[video.name])
             found += _beyond(video, files[video.name], data.labels)

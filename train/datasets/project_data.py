@@ -34,6 +34,7 @@ def load(project: Path) -> DataSet:
     for key in ("test", "validation"):
         _check_used(project, key, getattr(settings, key), videos, settings)
     tested = [settings.is_listed(video.name, settings.test) for video in videos]
+    _check_apart(project, settings, [video for video, out in zip(videos, tested, strict=True) if not out])
     train, test = (tuple(v for v, out in zip(videos, tested, strict=True) if out is side) for side in (False, True))
     return DataSet(settings.actions, train, test, project / VIDEOS, settings.name or project.resolve().name)
 
@@ -43,9 +44,10 @@ def video_names(project: Path) -> tuple[str, ...]:
     folder = project / VIDEOS
     if not folder.is_dir():
         raise AnnotationError(f"{folder}: no such folder; put the videos there")
-    files = sorted(path for path in folder.glob("**/*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
     found: dict[str, Path] = {}
-    for path in files:
+    for path in own_data.files_below(folder):
+        if path.suffix.lower() not in VIDEO_SUFFIXES:
+            continue
         name = name_of(folder, path)
         if name in found:
             raise AnnotationError(f"{path}: has the name of {found[name].name}; rename one of the two")
@@ -79,15 +81,26 @@ def _remedy(label: str, actions: Sequence[str]) -> str:
 
 
 def _file_name(name: str, path: Path, names: Sequence[str]) -> str:
-    """CVAT keeps the name of an uploaded file without its folder; one from a shared folder has those above it too."""
-    if name in names:
-        return name
-    same = [one for one in names if f"/{one}".endswith(f"/{name}") or f"/{name}".endswith(f"/{one}")]
+    """The only video that a name in CVAT may stand for. Raises AnnotationError."""
+    same = meant(name, names)
     if len(same) > 1:
         raise AnnotationError(f"{path}: its video {name} may be {' or '.join(same)}; give these videos different names")
     if not same:
-        raise AnnotationError(f"{path}: its video {name} is not in {VIDEOS}/; copy it there, or take this file away")
+        endings = " ".join(VIDEO_SUFFIXES)
+        odd = f" as one of {endings}" if name.rpartition("/")[2].count(".") else ""
+        raise AnnotationError(
+            f"{path}: its video {name} is not in {VIDEOS}/{odd}; copy it there, or take this file away"
+        )
     return same[0]
+
+
+def meant(name: str, names: Iterable[str]) -> list[str]:
+    """The videos of which CVAT may speak: it keeps the name of an uploaded file without its folder.
+
+    One from a shared folder has those above it too.
+    """
+    same = [one for one in names if f"/{one}".endswith(f"/{name}") or f"/{name}".endswith(f"/{one}")]
+    return [name] if "/" in name and name in same else same
 
 
 def _quiet(
@@ -108,7 +121,16 @@ def quiet_names(project: Path, settings: ActionsFile, names: Sequence[str]) -> l
     for name in wanted:
         if name not in names:
             raise AnnotationError(f"{listed}: {name} is not in {VIDEOS}/; correct the name, or take it off")
+    for pattern in settings.quiet:
+        if not any(settings.is_listed(name, [pattern]) for name in names):
+            raise AnnotationError(f"{project / actions_file.NAME}: quiet names {pattern}, which is no video or scene")
     return wanted + [name for name in names if settings.is_listed(name, settings.quiet)]
+
+
+def unused(project: Path, data: DataSet) -> list[str]:
+    """The videos that are neither annotated nor quiet."""
+    used = {video.name for video in (*data.train, *data.test)}
+    return [name for name in video_names(project) if name not in used]
 
 
 def _nothing_annotated(project: Path, names: Sequence[str], files: Sequence[Path]) -> str:
@@ -120,12 +142,24 @@ def _nothing_annotated(project: Path, names: Sequence[str], files: Sequence[Path
             f"{folder}: holds no annotation of the {len(names)} videos; export each task of CVAT there as CVAT for "
             "video 1.1, or begin with korsal-train propose"
         )
-    return f"{folder}: none of its {len(files)} files shows an action; give each tube its action in CVAT, then export"
+    return (
+        f"{folder}: none of its {len(files)} files shows an action; in CVAT give each track its action, as its "
+        "label or in its attribute action, then export"
+    )
 
 
 def _placed(video: VideoAnnotation, settings: ActionsFile) -> VideoAnnotation:
     listed = settings.is_listed(video.name, settings.validation) if settings.validation else None
     return replace(video, scene=settings.scene(video.name), validates=listed)
+
+
+def _check_apart(project: Path, settings: ActionsFile, learned: Sequence[VideoAnnotation]) -> None:
+    """AnnotationError where what is to be held out for validation is all for testing."""
+    for pattern in settings.validation:
+        if not any(settings.is_listed(video.name, [pattern]) for video in learned):
+            raise AnnotationError(
+                f"{project / actions_file.NAME}: validation names {pattern}, which is for testing; take it off one list"
+            )
 
 
 def _check_used(

@@ -41,6 +41,8 @@ def with_validation_list(data: DataSet, folder: Path) -> DataSet:
     if not path.exists():
         return data
     patterns, names = list_of_names(path), [video.name for video in data.train]
+    if not patterns:
+        raise AnnotationError(f"{path}: names no video; name those to hold out, or take the list away")
     for pattern in patterns:
         if not any(scenes.matches(name, [pattern]) for name in names):
             tested = any(scenes.matches(video.name, [pattern]) for video in data.test)

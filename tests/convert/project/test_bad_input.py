@@ -92,6 +92,15 @@ CASES: dict[str, tuple[Callable[[Path], None], str]] = {
         "hall/Dunk_0.xml: not CVAT for video 1.1 (a box of track 0 lies in frame 35, and only frames 0 to 29 were "
         "annotated); export each task by itself",
     ),
+    "boxes outside of the picture, of which the file says nothing": (
+        edit(FIRST_XML, (r"(?s)<original_size>.*</original_size>", ""), (r'xbr="[^"]*"', 'xbr="300"')),
+        "wrong: hall/Dunk_0: Dunk in frames 4 to 10 (Dunk_0.xml, track 0 from CVAT's frame 3): a box that leaves the "
+        "frame in frame 4 and 6 more; draw it inside",
+    ),
+    "videos that nobody has annotated": (
+        remove("annotations/hall/Dunk_0.xml", "annotations/yard"),
+        "note: 3 videos are neither annotated nor quiet, and not learned from: hall/Dunk_0, yard/Dunk_0, yard/Surf_0",
+    ),
     "boxes outside of the picture": (
         edit(FIRST_XML, (r'xtl="[^"]*"', 'xtl="-40"')),
         "wrong: hall/Dunk_0: Dunk in frames 4 to 10 (Dunk_0.xml, track 0 from CVAT's frame 3): a box that leaves the "

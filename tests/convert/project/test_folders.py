@@ -47,7 +47,13 @@ def test_every_line_of_the_example_may_be_used(tmp_path: Path) -> None:
 
 def test_what_cannot_be_begun(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["new", str(tmp_path / "a"), "--actions", "fall", "Fall"]) == 1
-    assert "the actions 'fall' and 'Fall' are one but for their spelling; give each once" in capsys.readouterr().err
+    assert "the actions 'fall' and 'Fall' are one but for their spelling; keep one" in capsys.readouterr().err
+    for action in ("none", "fall ", "a\nb", "caf\udce9"):
+        assert main(["new", str(tmp_path / "b"), "--actions", action]) == 1
+    assert "holds 'caf\\udce9', which is not a line" in capsys.readouterr().err
+    assert main(["new", str(tmp_path / "a\nb"), "--actions", "fall"]) == 1
+    assert "the name of this folder is not a line of up to 256 visible characters; choose" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").touch()
     assert main(["new", str(tmp_path / "file")]) == 1
     assert "file: cannot be written (" in capsys.readouterr().err

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.annotation_files import META, box, written
-from train.datasets import loader, split_lists
+from train.datasets import loader, project_data, split_lists
 from train.datasets.annotation_records import AnnotationError
 
 ACTIONS = 'actions = ["fall", "climb"]\n'
@@ -96,6 +96,19 @@ def test_scenes(scenes: str, name: str, scene: str | None, tmp_path: Path) -> No
         (ACTIONS + "validation = ['gar?ge*']", r"validation names gar\?ge\*, which is no annotated video"),
         (ACTIONS + "quiet = ['door']", "door/one is annotated with actions, but also named as quiet"),
         ("\xff\xfe", "is saved as UTF-16"),
+        ("actions = " + "[" * 9000, "actions.toml: is nested too deeply"),
+        (ACTIONS + "scenes = '(a{99999999999999})'", "scenes is no regular expression"),
+        (ACTIONS + "scenes = '" + "(" * 3000 + ")" * 3000 + "'", "scenes is no regular expression"),
+        (ACTIONS + "quiet = ['steet/*']", r"actions.toml: quiet names steet/\*, which is no video or scene"),
+        (ACTIONS + "quiet = ['']", "quiet names , which is no video or scene"),
+        (ACTIONS + "quiet = ['door/one.mp4']", "door/one is annotated with actions, but also named as quiet"),
+        (
+            ACTIONS + "test = ['door']\nvalidation = ['door/one.mp4']",
+            "validation names door/one, which is for testing; take it off one list",
+        ),
+        ('actions = ["fall", "None"]', "the action 'None' means in CVAT that nothing is done; name it otherwise"),
+        ('actions = ["fall ", "climb"]', "the action 'fall ' begins or ends with a blank, which CVAT leaves out"),
+        (ACTIONS + 'name = "a\\nb"', "the model's name .* is not a line of up to 256 visible characters"),
     ],
 )
 def test_a_wrong_actions_file(text: str, message: str, tmp_path: Path) -> None:
@@ -131,6 +144,43 @@ def test_videos_that_are_not_there_or_there_twice(tmp_path: Path) -> None:
         loader.load(tmp_path)
 
 
+def test_one_name_in_two_folders_of_which_one_is_the_first(tmp_path: Path) -> None:
+    """CVAT leaves out the folder of an uploaded file, so that both may be meant."""
+    project(tmp_path, videos=("two.mkv", "door/one.mp4", "yard/two.mkv"))
+    path = second(tmp_path, ("climb", [box(1)]))
+    written(tmp_path / "annotations", ("fall", [box(4)]))
+    with pytest.raises(AnnotationError) as caught:
+        loader.load(tmp_path)
+    assert str(caught.value) == (f"{path}: its video two may be two or yard/two; give these videos different names")
+
+
+def test_a_video_of_an_ending_that_is_not_read(tmp_path: Path) -> None:
+    project(tmp_path, videos=("door/one.wmv",))
+    written(tmp_path / "annotations", meta=META.replace("one.mp4", "one.wmv"))
+    with pytest.raises(AnnotationError, match=r"video door/one.wmv is not in videos/ as one of .mp4 .avi .*; copy"):
+        loader.load(tmp_path)
+
+
+def test_folders_that_are_links(tmp_path: Path) -> None:
+    """As where videos lie on another disk; one that leads back to where it lies is not followed."""
+    project(tmp_path, ACTIONS + 'quiet = ["street/*"]\n', ("door/one.mp4", "street/a.avi"))
+    for name in ("videos/door", "videos/street", "annotations"):
+        moved = tmp_path / "disk" / name
+        moved.parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).rename(moved)
+        (tmp_path / name).symlink_to(moved)
+    (tmp_path / "videos" / "street" / "again").symlink_to(tmp_path / "videos")
+    (tmp_path / "videos" / "door" / "._one.mp4").touch()  # as macOS leaves on foreign disks
+    data = loader.load(tmp_path)
+    assert [video.name for video in data.train] == ["door/one", "street/a"]
+    assert project_data.video_names(tmp_path) == ("door/one", "street/a")
+
+
+def test_videos_that_are_not_used(tmp_path: Path) -> None:
+    project(tmp_path, videos=("door/one.mp4", "yard/two.mkv"))
+    assert project_data.unused(tmp_path, loader.load(tmp_path)) == ["yard/two"]
+
+
 def test_nothing_annotated(tmp_path: Path) -> None:
     project(tmp_path, videos=())
     with pytest.raises(AnnotationError, match="videos: no such folder; put the videos there"):
@@ -145,7 +195,7 @@ def test_nothing_annotated(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match="holds no annotation of the 1 videos; export each task"):
         loader.load(tmp_path)
     written(tmp_path / "annotations", ("person", [box(0)]))
-    with pytest.raises(AnnotationError, match="none of its 1 files shows an action; give each tube its action"):
+    with pytest.raises(AnnotationError, match="none of its 1 files shows an action; in CVAT give each track"):
         loader.load(tmp_path)
 
 
@@ -155,7 +205,10 @@ def test_a_validation_list_divides_any_data_set(tmp_path: Path) -> None:
     written(tmp_path / "annotations", ("fall", [box(4)]))
     (tmp_path / "validationlist.txt").write_text("yard/\n")
     assert [video.name for video in split_lists.held_out(loader.load(tmp_path).train)[1]] == ["yard/two"]
-    for line, message in (("none\n", "none is no training video; correct the name"),):
+    for line, message in (
+        ("none\n", "none is no training video; correct the name"),
+        ("\n", "validationlist.txt: names no video; name those to hold out, or take the list away"),
+    ):
         (tmp_path / "validationlist.txt").write_text(line)
         with pytest.raises(AnnotationError, match=message):
             loader.load(tmp_path)
