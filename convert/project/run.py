@@ -51,6 +51,12 @@ def run(project: Project, options: RunOptions) -> int:
         print(f"{project.folder}: nothing was taught; correct what is wrong above, and run it again")
         return status
     start = _start(project)
+    with run_folders.alone(project):
+        return _teach(project, data, options, start)
+
+
+def _teach(project: Project, data: DataSet, options: RunOptions, start: Manifest | None) -> int:
+    """All steps that are not done; returns the exit status."""
     folder = _folder(project, options)
     if folder.state.finished:
         print(f"{folder.path}: nothing has changed since it was taught; --again teaches it anew")
@@ -135,7 +141,7 @@ def _go(project: Project, plan: RunPlan, folder: RunFolder) -> int:
 
 def _continued(step: RunStep, plan: RunPlan) -> RunStep:
     """A training that was interrupted goes on; all are as silent as this command."""
-    begun = step.program == TRAIN and (plan.run / "train" / "last.pt").exists()
+    begun = step.name == steps.LEARN and (plan.run / "train" / "last.pt").exists()
     more = (*(["--resume"] if begun else []), *(["-q"] if plan.silent else []))
     return replace(step, words=(*step.words, *more))
 

@@ -1,8 +1,11 @@
 """The folders of a project's runs: which one is gone on with, and what is done in it. Shell."""
 
+import fcntl
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -11,7 +14,8 @@ from edge import files
 from train.datasets import actions_file, own_data, project_data, split_lists
 from train.datasets.annotation_records import AnnotationError
 
-STATE = "run.json"
+STATE, LOCK = "run.json", ".lock"
+WRITABLE = "free space on the disk, or make the folder writable"
 DIGITS = 16  # of a fingerprint
 
 
@@ -52,12 +56,12 @@ def fingerprint(project: Project, options: Mapping[str, object]) -> str:
     texts = [project.folder / actions_file.NAME, *own_data.cvat_files(project.folder), *lists]
     for path in texts:
         if path.exists():
-            digest.update(f"{path.relative_to(project.folder)} {files.sha256_of(path)}\n".encode())
+            digest.update(os.fsencode(f"{path.relative_to(project.folder)} {files.sha256_of(path)}\n"))
     videos = project.folder / project_data.VIDEOS
-    for path in sorted(videos.glob("**/*")):
+    for path in own_data.files_below(videos):
         if path.is_file():
             known = path.stat()
-            digest.update(f"{path.relative_to(videos)} {known.st_size} {known.st_mtime_ns}\n".encode())
+            digest.update(os.fsencode(f"{path.relative_to(videos)} {known.st_size} {known.st_mtime_ns}\n"))
     return digest.hexdigest()[:DIGITS]
 
 
@@ -82,6 +86,23 @@ def one_of(project: Project, number: str | None) -> RunFolder:
     return known[-1]
 
 
+@contextmanager
+def alone(project: Project) -> Iterator[None]:
+    """Nobody else teaches in this project meanwhile, by a lock that ends with its process. Raises AnnotationError."""
+    try:
+        project.runs.mkdir(parents=True, exist_ok=True)
+        file = (project.runs / LOCK).open("a")
+    except OSError as error:
+        raise AnnotationError(f"{project.runs}: cannot be written ({error.strerror}); {WRITABLE}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            busy = "another korsal-train run is teaching this project; wait until it has ended, or stop it"
+            raise AnnotationError(f"{project.runs}: {busy}") from error
+        yield
+
+
 def begin(project: Project, mark: str, options: Mapping[str, object]) -> RunFolder:
     """A new folder, after all that are there. Raises AnnotationError."""
     numbers = [int(path.name) for path in project.runs.glob("*") if path.name.isdecimal()]
@@ -90,7 +111,7 @@ def begin(project: Project, mark: str, options: Mapping[str, object]) -> RunFold
     try:
         path.mkdir(parents=True)
     except OSError as error:
-        raise AnnotationError(f"{path}: cannot be made ({error.strerror}); free space on the disk") from error
+        raise AnnotationError(f"{path}: cannot be made ({error.strerror}); {WRITABLE}") from error
     save(path, state)
     return RunFolder(path, state)
 
@@ -100,9 +121,7 @@ def save(path: Path, state: RunState) -> None:
     try:
         files.write_atomically(path / STATE, (json.dumps(asdict(state), indent=2) + "\n").encode())
     except OSError as error:
-        raise AnnotationError(
-            f"{path / STATE}: cannot be written ({error.strerror}); free space on the disk"
-        ) from error
+        raise AnnotationError(f"{path / STATE}: cannot be written ({error.strerror}); {WRITABLE}") from error
 
 
 def _state(path: Path) -> RunState | None:

@@ -11,6 +11,8 @@ TRAIN, EVALUATE, CONVERT = "korsal-train", "korsal-evaluate", "korsal-convert"
 SAMPLES = 3_000
 VALIDATIONS = 6  # in a run
 PATIENCE = 3  # of them without a better score
+LONGEST_FILE_NAME = 160  # bytes, of 255; precisions and endings come after it
+LEARN = "train"  # the step that may go on where it was interrupted; the others begin anew
 SCORES, START_SCORES = "scores.json", "start_scores.json"  # files in the folder of a run
 LEARNING_RATE = 1e-3  # of a network that has seen actions; from ImageNet alone that of korsal-train
 
@@ -74,8 +76,9 @@ def detections(split: str) -> str:
 
 
 def file_name(name: str) -> str:
-    """The name of a model as that of a file."""
-    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "model"
+    """The name of a model as that of a file, which file systems bound in bytes."""
+    short = name.encode()[:LONGEST_FILE_NAME].decode(errors="ignore")
+    return re.sub(r"[^\w.-]+", "-", short).strip("-.") or "model"
 
 
 def steps(plan: RunPlan) -> tuple[RunStep, ...]:
@@ -95,7 +98,7 @@ def _train(plan: RunPlan) -> RunStep:
     words += ["--weights", plan.weights, "--learning-rate", LEARNING_RATE] if plan.weights else []
     words += ["--samples", plan.samples, "--validate-every", max(plan.samples // VALIDATIONS, 1), "--seed", plan.seed]
     words += ["--patience", PATIENCE] if plan.validates else ["--all-groups"]
-    return _step("train", "learn", TRAIN, [*words, *plan.more], out / "best.pt")
+    return _step(LEARN, "learn", TRAIN, [*words, *plan.more], out / "best.pt")
 
 
 def _classifier(plan: RunPlan) -> RunStep:

@@ -59,6 +59,14 @@ def test_a_state_that_cannot_be_read_is_no_run(content: str, project: Project) -
     assert run_folders.begin(project, "mark", {}).path.name == "002"
 
 
+def test_two_runs_at_once(project: Project) -> None:
+    busy = "runs: another korsal-train run is teaching this project; wait"
+    with run_folders.alone(project), pytest.raises(AnnotationError, match=busy), run_folders.alone(project):
+        pass
+    with run_folders.alone(project):
+        pass
+
+
 def test_a_disk_that_is_full(project: Project) -> None:
     made = run_folders.begin(project, "mark", {})
     with (

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from convert.commands import command_line
-from convert.project import steps
+from convert.project import run, steps
 from convert.project.steps import RunPlan
 from train import classifier, train_options
 
@@ -37,6 +37,22 @@ def test_of_a_memory_a_classifier_is_learnt_anew_and_exported() -> None:
         assert words(plan, name)[1] == words(plan, "classifier")[3] == str(plan.trained)
         assert words(PLAN, name)[1] == str(PLAN.trained) == "mine/runs/001/train/best.pt"
     assert words(plan, "classifier")[5] == words(plan, "train")[words(plan, "train").index("--cache") + 1]
+
+
+def test_a_run_that_goes_on_resumes_its_training_alone(tmp_path: Path) -> None:
+    """Whatever step was stopped, its command takes the options."""
+    plan = replace(PLAN, run=tmp_path, remembers=True, silent=True)
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "last.pt").touch()
+    continued = {step.name: run._continued(step, plan).words for step in steps.steps(plan)}
+    assert [name for name, words in continued.items() if "--resume" in words] == ["train"]
+    assert classifier.parser().parse_args(continued["classifier"][1:]).out == plan.trained
+
+
+def test_a_long_name_makes_no_longer_file_name_than_a_disk_takes() -> None:
+    for name in ("x" * 250, "日本" * 120):
+        assert 100 < len(steps.file_name(name).encode()) <= 160
+    assert steps.file_name("../a b") == "a-b"
 
 
 def test_without_anything_held_out_nothing_is_chosen_or_scored() -> None:
