@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from convert.project import guesses, person_tracks, yolo
 from convert.project.folders import Project
 from edge import files, linker, model_files, pipeline
-from edge.cameras.video_file import probe, read_file
+from edge.cameras.video_file import CaptureError, probe, read_file
 from edge.default_linker import DefaultLinker
 from edge.detector import Detections
 from edge.event_settings import ActionSettings
 from edge.inference import Engine
 from edge.manifest import Manifest
 from edge.pipeline import PipelineSettings
+from edge.sources import VIDEO_SUFFIXES
 from edge.terminal import progress
 from edge.tubes import TubeBox
 from train.datasets import cvat_writer, own_data, project_data
@@ -52,7 +53,7 @@ class ProposeOptions:
 def propose(project: Project, options: ProposeOptions) -> Iterator[str]:
     """Write a file for each video that has neither annotation nor proposal; yields a sentence on each.
 
-    Raises AnnotationError, CaptureError, EngineError, ModelError.
+    Raises AnnotationError, EngineError, ModelError; CaptureError for videos that cannot be read, after all others.
     """
     if not project_data.video_names(project.folder):
         raise AnnotationError(f"{project.folder / project_data.VIDEOS}: holds no video; {project_data.FILL}")
@@ -65,23 +66,31 @@ def propose(project: Project, options: ProposeOptions) -> Iterator[str]:
     knowing = model_files.read(options.guesser) if options.guesser else named
     guessed = _guessed(knowing.manifest, project.settings.actions) if knowing else {}
     with _finder(options, named.manifest if named else None) as find, _second(options, guessed) as second:
+        unread = list[CaptureError]()
         for name, path in videos.items():
             target = project.proposals / f"{name}.xml"
-            yield f"{target}: {_write(target, name, path, (find, *second), guessed)}"
+            try:
+                yield f"{target}: {_write(target, name, path, (find, *second), guessed)}"
+            except CaptureError as error:
+                unread.append(error)
+    if unread:
+        count = len(unread) - 1
+        more = f"; {count} more video{'s' * (count > 1)} cannot be read" if count else ""
+        raise CaptureError(f"{unread[0]}{more}; all others have their proposals")
 
 
 def missing(project: Project, again: bool = False) -> Mapping[str, Path]:
     """The videos without annotation or proposal, by name; with `again` those without annotation."""
     names = project_data.video_names(project.folder)
-    settled = {read_cvat(path).name for path in own_data.cvat_files(project.folder)}  # CVAT may leave out a folder
+    known = [read_cvat(path).name for path in own_data.cvat_files(project.folder)]
+    settled = {one for name in known for one in project_data.meant(name, names)}
     quiet = project_data.quiet_names(project.folder, project.settings, names)
     folder = project.folder / project_data.VIDEOS
     found = {}
-    for path in sorted(folder.glob("**/*")):
+    for path in own_data.files_below(folder):
         name = project_data.name_of(folder, path)
         done = (project.proposals / f"{name}.xml").exists() and not again
-        annotated = name in settled or name.rpartition("/")[2] in settled
-        if name in names and not (annotated or done or name in quiet) and path.is_file():
+        if path.suffix.lower() in VIDEO_SUFFIXES and not (name in settled or done or name in quiet):
             found[name] = path
     return found
 

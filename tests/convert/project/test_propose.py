@@ -118,3 +118,16 @@ def test_what_cannot_be_opened(project: Path, tmp_path: Path, capsys: pytest.Cap
     (project / "videos" / "broken.mp4").write_bytes(b"no video")
     assert main(["propose", str(project), "--detector", str(write_tiny_model(tmp_path / "t.onnx")), "-q"]) == 1
     assert "broken.mp4: " in capsys.readouterr().err
+
+
+def test_a_video_that_cannot_be_read_does_not_stop_the_others(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.mp4", "b.mov"):
+        (project / "videos" / name).write_bytes(b"")
+    assert main(["propose", str(project), "--detector", str(write_tiny_model(tmp_path / "t.onnx")), "-q"]) == 1
+    said = capsys.readouterr()
+    assert f"{proposed(project)}: 1 person in 40 frames" in said.out
+    assert "a.mp4: is empty" in said.err
+    assert "; 1 more video cannot be read; all others have their proposals\n" in said.err
+    assert proposed(project).exists()
