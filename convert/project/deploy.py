@@ -77,6 +77,12 @@ def deploy(project: Project, host: str | None, folder: PurePosixPath = FOLDER, e
     )
 
 
+def remote(host: str, path: str) -> str:
+    """A path on a host as scp takes it: in brackets where the host is an address of IPv6, as ssh has it."""
+    user, at, machine = host.rpartition("@")
+    return f"{user}{at}[{machine}]:{path}" if ":" in machine and "[" not in machine else f"{host}:{path}"
+
+
 def _copy(paths: Sequence[Path], host: str, folder: PurePosixPath, execute: Execute) -> None:
     incoming = folder / ".incoming"
     here, there = shlex.quote(str(incoming)), shlex.quote(str(folder))
@@ -89,7 +95,10 @@ def _copy(paths: Sequence[Path], host: str, folder: PurePosixPath, execute: Exec
             ["ssh", "--", host, prepare],
             f"cannot make {folder}; log in once, or give a --folder where you may write",
         ),
-        (["scp", "-q", "--", *map(str, paths), f"{host}:{incoming}/"], "did not take the files; free space there"),
+        (
+            ["scp", "-q", "--", *(str(path.absolute()) for path in paths), remote(host, f"{incoming}/")],
+            "did not take the files; free space there",
+        ),
         (["ssh", "--", host, moved], "has not got them whole; try again: what ran before is still there"),
     ):
         if status := _executed(words, execute):

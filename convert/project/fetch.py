@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from convert.project.deploy import remote
 from convert.project.folders import Project
 from train.datasets import project_data
 
@@ -107,14 +108,15 @@ def _bring(
                 for name in names:
                     shutil.copy(Path(folder) / name, incoming)
             else:
-                sources = [f"{host}:{folder / name}" for name in names]
-                if status := _executed(["scp", "-q", "--", *sources, str(incoming)], execute).status:
+                sources = [remote(host, str(folder / name)) for name in names]
+                if status := _executed(["scp", "-q", "--", *sources, str(incoming.absolute())], execute).status:
                     raise FetchError(f"{host}: did not give its clips (scp ended with {status}); its reason is above")
             for one in clips:
                 place(project, one, incoming)
     except OSError as error:
         where = error.filename or project.folder
-        raise FetchError(f"{where}: cannot be copied ({error.strerror}); free space, and fetch again") from error
+        cure = "take its clip away" if isinstance(error, FileNotFoundError) else "free space"
+        raise FetchError(f"{where}: cannot be copied ({error.strerror}); {cure}, and fetch again") from error
 
 
 def place(project: Project, clip: Clip, incoming: Path) -> None:

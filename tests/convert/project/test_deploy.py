@@ -15,7 +15,7 @@ from tests.support.memory_model import write_memory_model
 SSH = '#!/bin/sh\n[ "$1" = -- ] && shift\nshift\nexec sh -c "$*"\n'  # "log in" here
 SCP = """#!/bin/sh
 for last; do :; done
-for one; do case $one in -*|*:*) ;; *) cp "$one" "${last#*:}";; esac; done
+for one; do case $one in /*) cp "$one" "${last#*:}";; esac; done
 """
 
 
@@ -149,3 +149,27 @@ def test_without_a_complete_run(tmp_path: Path, capsys: pytest.CaptureFixture[st
     list(folders.create(tmp_path, ["fall"]))
     assert main(["deploy", str(tmp_path)]) == 1
     assert f"holds no complete run; korsal-train run {tmp_path} makes one" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("root@jetson", "root@jetson:/a"),
+        ("fe80::1%eth0", "[fe80::1%eth0]:/a"),
+        ("root@2001:db8::1", "root@[2001:db8::1]:/a"),
+        ("root@[::1]", "root@[::1]:/a"),
+    ],
+)
+def test_a_path_on_a_host_as_scp_takes_it(host: str, expected: str) -> None:
+    assert deploy.remote(host, "/a") == expected
+
+
+def test_a_project_whose_path_looks_like_a_host_is_here(
+    project: Project, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To scp `jetson:mine/a` is a file on another machine; only what begins with / never is."""
+    (tmp_path / "mine").rename(tmp_path / "jetson:mine")
+    (tmp_path / "jetson:mine" / "actions.toml").write_text('actions = ["fall"]\nname = "mine"\n')
+    monkeypatch.chdir(tmp_path)
+    assert main(["deploy", "jetson:mine", "root@jetson", "--folder", str(tmp_path / "models")]) == 0
+    assert (tmp_path / "models" / "mine.onnx").read_text() == "mine.onnx of 001"
