@@ -132,7 +132,8 @@ def _bring(project: Project, clip: Clip, incoming: Path, ask: Ask) -> bool:
             facts = facts if offset else answer.get("facts", {})
             file.write(content)
             offset += len(content)
-    files.write_atomically(incoming / f"{clip.stem}.json", json.dumps(facts, ensure_ascii=False).encode())
+    known = json.dumps(facts, ensure_ascii=False).encode(errors="replace")  # half a character pair is none
+    files.write_atomically(incoming / f"{clip.stem}.json", known)
     place(project, clip, incoming)
     return True
 
@@ -141,7 +142,7 @@ def _content(answer: Mapping[str, Any], clip: Clip, offset: int) -> tuple[bytes,
     """The bytes of an answer and those of the whole clip. Raises FetchError where that makes no sense."""
     try:
         content, size = base64.b64decode(answer["content"], validate=True), int(answer["bytes"])
-    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, binascii.Error) as error:
         raise FetchError(
             f"{clip.stem}: the device answers with no piece of it ({error}); update korsal-edge"
         ) from error

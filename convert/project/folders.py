@@ -48,7 +48,7 @@ README = """\
 | `actions.toml` | the actions, and which videos show one scene |
 | `videos/` | the videos, in a folder for each scene if you like |
 | `proposals/` | people that were found, for CVAT: `korsal-train propose` writes it |
-| `annotations/` | what CVAT exported, as *CVAT for video 1.1*, an XML file for each video |
+| `annotations/` | what CVAT exported, as *CVAT for video 1.1*, a ZIP or XML file for each video |
 | `runs/` | what was taught: each run has its model, scores and log |
 
 1. Videos into `videos/`: at least two scenes, and of each action some seconds before and after it.

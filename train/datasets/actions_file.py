@@ -66,6 +66,10 @@ class ActionsFile:
         found = re.search(self.scenes, video)
         return (found[1] if found else None) or video
 
+    def names_scene(self, videos: Sequence[str]) -> bool:
+        """Whether the expression, if there is one, finds a scene in the name of one of the videos."""
+        return self.scenes in (BY_NAME, BY_FOLDER) or any(re.search(self.scenes, video) for video in videos)
+
     def is_listed(self, video: str, patterns: Sequence[str]) -> bool:
         """Whether a pattern is that of the video, or of its scene."""
         return matches(video, patterns) or matches(self.scene(video) or video, patterns)

@@ -34,6 +34,7 @@ def load(project: Path) -> DataSet:
     for key in ("test", "validation"):
         _check_used(project, key, getattr(settings, key), videos, settings)
     tested = [settings.is_listed(video.name, settings.test) for video in videos]
+    _check_scenes(project, settings, names)
     _check_apart(project, settings, [video for video, out in zip(videos, tested, strict=True) if not out])
     train, test = (tuple(v for v, out in zip(videos, tested, strict=True) if out is side) for side in (False, True))
     return DataSet(settings.actions, train, test, project / VIDEOS, settings.name or project.resolve().name)
@@ -87,9 +88,10 @@ def _file_name(name: str, path: Path, names: Sequence[str]) -> str:
         raise AnnotationError(f"{path}: its video {name} may be {' or '.join(same)}; give these videos different names")
     if not same:
         endings = " ".join(VIDEO_SUFFIXES)
-        odd = f" as one of {endings}" if name.rpartition("/")[2].count(".") else ""
+        odd = f" as one of {endings}" if "." in name.rpartition("/")[2] else ""
+        job = "name this file after its video, " if to_nfc(path.stem) == name else ""  # it may name none itself
         raise AnnotationError(
-            f"{path}: its video {name} is not in {VIDEOS}/{odd}; copy it there, or take this file away"
+            f"{path}: its video {name} is not in {VIDEOS}/{odd}; {job}copy it there, or take this file away"
         )
     return same[0]
 
@@ -151,6 +153,14 @@ def _nothing_annotated(project: Path, names: Sequence[str], files: Sequence[Path
 def _placed(video: VideoAnnotation, settings: ActionsFile) -> VideoAnnotation:
     listed = settings.is_listed(video.name, settings.validation) if settings.validation else None
     return replace(video, scene=settings.scene(video.name), validates=listed)
+
+
+def _check_scenes(project: Path, settings: ActionsFile, names: Sequence[str]) -> None:
+    """AnnotationError where an expression finds a scene in no name: each video would be a scene of its own."""
+    if not settings.names_scene(names):
+        raise AnnotationError(
+            f"{project / actions_file.NAME}: scenes finds nothing in any name, as {names[0]}; correct the expression"
+        )
 
 
 def _check_apart(project: Path, settings: ActionsFile, learned: Sequence[VideoAnnotation]) -> None:

@@ -77,6 +77,7 @@ def test_a_clip_that_the_device_deletes_meanwhile_is_left_out(project: Project, 
         {"content": "", "bytes": 10, "offset": 0},
         {"content": "AAAA", "bytes": 2, "offset": 0},
         {"content": "AAAA", "bytes": 1 << 40, "offset": 0},
+        {"content": "AAAA", "bytes": float("inf"), "offset": 0},
         {"content": "AAAA", "bytes": 10, "offset": 5},
         {"content": "!", "bytes": 10, "offset": 0},
         {"bytes": 10},
@@ -90,6 +91,16 @@ def test_a_device_that_says_nonsense(project: Project, wrong: Mapping[str, Any])
     with pytest.raises(FetchError, match=f"{CLIPS[1]}: .*; (update korsal-edge|fetch again)"):
         fetch_mqtt.fetch_by(project, "roof", ask)
     assert not list((project.folder / "videos").glob("**/*.mp4"))
+
+
+def test_facts_that_are_no_text(project: Project) -> None:
+    def ask(op: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        whole = {"content": "AAAA", "bytes": 3, "offset": 0, "facts": {"reason": "\ud800"}}
+        return {"clips": [{"name": CLIPS[1]}]} if op == "clips" else whole
+
+    assert "1 of them new" in fetch_mqtt.fetch_by(project, "roof", ask)
+    facts = project.folder / "videos" / "door" / f"{CLIPS[1]}.json"
+    assert json.loads(facts.read_text()) == {"reason": "?"}
 
 
 def test_names_that_lead_elsewhere_are_not_believed(project: Project) -> None:

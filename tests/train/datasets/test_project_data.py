@@ -99,6 +99,10 @@ def test_scenes(scenes: str, name: str, scene: str | None, tmp_path: Path) -> No
         ("actions = " + "[" * 9000, "actions.toml: is nested too deeply"),
         (ACTIONS + "scenes = '(a{99999999999999})'", "scenes is no regular expression"),
         (ACTIONS + "scenes = '" + "(" * 3000 + ")" * 3000 + "'", "scenes is no regular expression"),
+        (
+            ACTIONS + r"scenes = '(.+)_\d+\.mp4'",
+            "scenes finds nothing in any name, as door/one; correct the expression",
+        ),
         (ACTIONS + "quiet = ['steet/*']", r"actions.toml: quiet names steet/\*, which is no video or scene"),
         (ACTIONS + "quiet = ['']", "quiet names , which is no video or scene"),
         (ACTIONS + "quiet = ['door/one.mp4']", "door/one is annotated with actions, but also named as quiet"),
@@ -158,6 +162,16 @@ def test_a_video_of_an_ending_that_is_not_read(tmp_path: Path) -> None:
     project(tmp_path, videos=("door/one.wmv",))
     written(tmp_path / "annotations", meta=META.replace("one.mp4", "one.wmv"))
     with pytest.raises(AnnotationError, match=r"video door/one.wmv is not in videos/ as one of .mp4 .avi .*; copy"):
+        loader.load(tmp_path)
+
+
+def test_the_export_of_a_job_is_named_after_its_video(tmp_path: Path) -> None:
+    project(tmp_path)
+    made = written(tmp_path / "annotations", ("fall", [box(4)]), meta="<version>1.1</version>")
+    made.rename(tmp_path / "annotations" / "job_7.xml")
+    with pytest.raises(
+        AnnotationError, match=r"its video job_7 is not in videos/; name this file after its video, copy"
+    ):
         loader.load(tmp_path)
 
 
