@@ -271,9 +271,9 @@ def _save(session: TrainingSession, score: float | None) -> None:
     progress = {**training_step.progress(run), "unwritten": session.log.unwritten}
     settings = replace(session.settings, precision=run.precision)
     kept = Checkpoint(manifest, run.average.state_dict(), asdict(settings), progress)
-    checkpoints.save(kept, session.out / "last.pt")
-    if better:
+    if better:  # before last.pt, which would know of a best score without weights if that were cut off between the two
         checkpoints.save(replace(kept, progress={}), session.out / "best.pt")
+    checkpoints.save(kept, session.out / "last.pt")
 
 
 def _batches(session: TrainingSession) -> Iterator[Mapping[str, Tensor]]:

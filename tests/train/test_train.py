@@ -119,6 +119,21 @@ def test_a_disk_that_fills_in_the_middle_costs_what_came_after_the_last_checkpoi
     assert all(torch.equal(ours.weights[name], theirs.weights[name]) for name in theirs.weights)
 
 
+def test_a_best_that_cannot_be_written_is_written_when_the_run_goes_on(
+    settings: TrainSettings, cache: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    """last.pt never knows of a best score whose weights are not there."""
+    learn(prepare(settings, tmp_path, cache, resume=False, workers=0), after(5))
+    session = prepare(settings, tmp_path, cache, resume=True, workers=0)
+    (tmp_path / "best.pt").mkdir()
+    with pytest.raises(CheckpointError, match=r"best\.pt: cannot be written"):
+        learn(session, never)
+    (tmp_path / "best.pt").rmdir()
+    learn(prepare(settings, tmp_path, cache, resume=True, workers=0), never)
+    ours, theirs = (checkpoints.load(folder / "best.pt") for folder in (tmp_path, uninterrupted))
+    assert ours.manifest.training == theirs.manifest.training
+
+
 def test_resuming_what_is_complete_changes_nothing(
     settings: TrainSettings, cache: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
