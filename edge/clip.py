@@ -85,9 +85,10 @@ def is_over(last: float, now: float, clip: ClipInput, rate: float) -> bool:
     """Whether a stream's clip begins anew with the frame at `now`, in seconds, where `last` was the one before.
 
     So it does after a pause that is longer than a clip, of whose frames nothing is left then, and after the clock has
-    stepped back.
+    stepped back. A clip of one frame has none of before: how long its map serves `clip.every` says alone.
     """
-    return now < last or (now - last) * rate > clip.before + LATE
+    paused = clip.before > 0 and (now - last) * rate > clip.before + LATE
+    return now < last or paused
 
 
 def least_rate(clip: ClipInput, rate: float) -> float:
@@ -99,18 +100,20 @@ def chosen(times: Sequence[float], clip: ClipInput, rate: float) -> list[int]:
     """Which of a stream's frames, of these `times` (seconds, rising), make the clip that ends with the last, by index.
 
     The nearest in time for each: one that was dropped is replaced by its neighbour, of two as near the earlier, and
-    before the stream's start stands the first frame.
+    before the stream's start stands the first frame. The last is always the last, also where two have one time.
     """
     wanted = times[-1] - np.arange(clip.before, -1, -clip.step) / rate
     away = np.abs(np.asarray(times)[None] - wanted[:, None])
-    return [int(index) for index in away.round(ROUNDED).argmin(axis=1)]
+    return [*away.round(ROUNDED).argmin(axis=1).tolist()[:-1], len(times) - 1]
 
 
 def kept(times: Sequence[float], now: float, clip: ClipInput, rate: float) -> list[int]:
     """Which of a stream's past frames, by index, may still be in a clip that ends with the frame at `now` or later.
 
-    With that frame at most `clip.most_kept`: of a faster camera not all.
+    With that frame at most `clip.most_kept`: of a faster camera not all, and none for clips of one frame.
     """
+    if not clip.before:
+        return []
     first = max((index for index, time in enumerate(times) if time <= now - clip.before / rate), default=0)
     indices = [*range(first, len(times))]
     if len(indices) > 1 and times[-1] - times[-2] < CLOSEST / rate:

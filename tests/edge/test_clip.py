@@ -56,6 +56,17 @@ def test_a_clip_begins_anew_after_a_pause_longer_than_it_or_a_step_back(pause: f
     assert clips.is_over(10.0, 10.0 + pause / 25, ClipInput(4), 25) is anew
 
 
+@pytest.mark.parametrize(("pause", "anew"), [(1, False), (3, False), (1000, False), (-0.5, True)])
+def test_a_clip_of_one_frame_has_nothing_to_lose_in_a_pause(pause: float, anew: bool) -> None:
+    assert clips.is_over(10.0, 10.0 + pause / 25, ClipInput(1, every=4), 25) is anew
+    assert clips.kept([9.0, 10.0], 10.0 + pause / 25, ClipInput(1, every=4), 25) == []
+
+
+def test_a_clip_ends_with_the_newest_of_two_frames_of_one_time() -> None:
+    assert clips.chosen(seconds(0, 1, 1), ClipInput(2), 25) == [0, 2]
+    assert clips.chosen(seconds(0, 0), ClipInput(1), 25) == [1]
+
+
 @given(
     st.lists(st.floats(0.001, 0.2), min_size=1, max_size=80),
     st.builds(ClipInput, st.integers(1, 12), st.integers(1, 3)),

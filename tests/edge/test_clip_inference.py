@@ -149,6 +149,15 @@ def test_a_clip_of_one_frame() -> None:
     assert len(state.motion_states[0].frames) == 1
 
 
+def test_the_map_of_a_clip_of_one_frame_serves_as_many_as_said() -> None:
+    watched = Watched(ClipInput(1, every=3))
+    watch(watched, at_rate(10, 20, 30, 40, 50, 60, 70))
+    assert of_one(watched) == [[10], [40], [70]]
+    slow = Watched(ClipInput(1, every=3))
+    watch(slow, [frame(index, 10 * index) for index in range(3)])  # one a second: each map is too old for the next
+    assert of_one(slow) == [[0], [10], [20]]
+
+
 def test_each_tile_has_its_own_clip() -> None:
     watched = Watched(ClipInput(2))
     halves = np.full((64, 128, 3), 50, np.uint8)
