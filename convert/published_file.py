@@ -103,8 +103,19 @@ def fitted(
         for ours, value in present.items()
         if value.shape != own[ours].shape
     ]
+    whole = [
+        names[ours]
+        for ours, value in present.items()
+        if own[ours].is_floating_point() and not value.is_floating_point()
+    ]
     broken = [names[ours] for ours, value in present.items() if not value.isfinite().all()]
-    kinds = {"missing": missing, "surplus": surplus, "of another shape": odd, "not finite": broken}
+    kinds = {
+        "missing": missing,
+        "surplus": surplus,
+        "of another shape": odd,
+        "not of floating-point numbers": whole,
+        "not finite": broken,
+    }
     faults = [f"{kind}: {listed(found, MAX_LISTED)}" for kind, found in kinds.items() if found]
     if faults:
         raise CheckpointError(f"{file.path}: {said.format(faults='; '.join(faults))}")

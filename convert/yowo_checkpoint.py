@@ -14,7 +14,7 @@ from train.networks.yowo import original
 from train.networks.yowo.names import ORIGINAL, original_name
 from train.networks.yowo.original import BACKBONES, OriginalYowo
 
-SIGN = "cfam.sc.gamma"  # a parameter that only YOWO has
+SIGNS = ("backbone_3d.", "cfam.", "conv_final.")  # how parameters begin that only YOWO has
 SIDE = 224  # pixels of its input
 FRAMES = 16  # of its clips, unless the file's name says otherwise
 NOTED_FRAMES = re.compile(r"_(\d{1,2})f(_|$)")  # yowo_ucf24_16f_best.pth
@@ -27,11 +27,13 @@ FIRST_LAYERS = {  # on the image, by 3-D network; the 2-D one has the same in al
     "mobilenetv2_1x": "backbone_3d.features.0.0.weight",
 }
 FIRST_2D = "backbone_2d.models.0.conv1.weight"
+GROUPED, GROUP_WIDTH = "backbone_3d.layer1.0.conv2.weight", 4  # ResNet-101 is named alike, and has no groups
 
 
 def is_yowo(file: PublishedFile, options: CheckpointOptions) -> bool:
     """True for a file that says so by its parameters' names, or of which the options say so."""
-    return options.architecture == ORIGINAL or (options.architecture is None and SIGN in file.weights)
+    known = any(name.startswith(SIGNS) for name in file.weights)
+    return options.architecture == ORIGINAL or (options.architecture is None and known)
 
 
 def converted(file: PublishedFile, options: CheckpointOptions) -> Checkpoint:
@@ -42,7 +44,7 @@ def converted(file: PublishedFile, options: CheckpointOptions) -> Checkpoint:
         raise CheckpointError(f"{file.path}: YOWO sees a clip and no motion map; leave --motion and --gap out")
     with torch.device("meta"):  # for names and shapes alone
         shapes = OriginalYowo(classes, backbone).state_dict()
-    own = {name: torch.empty_like(value, device="cpu") for name, value in shapes.items() if name != "priors"}
+    own = {name: torch.zeros_like(value, device="cpu") for name, value in shapes.items() if name != "priors"}
     said = f"does not fit {ORIGINAL} with {backbone}; {{faults}}; give a checkpoint as YOWO's training writes it"
     weights = published_file.fitted(file, own, {name: name for name in own}, (), said)
     priors = {"priors": original.priors_for(classes)}
@@ -55,7 +57,8 @@ def _backbone(file: PublishedFile) -> str:
     """The 3-D network, by the names and shapes of parameters."""
     inputs = file.length("cfam.conv_bn_relu1.0.weight", 1)
     found = original.recognised(file.weights, inputs)
-    if found is None or FIRST_2D not in file.weights:
+    ungrouped = found == "resnext101" and file.length(GROUPED, 1) > GROUP_WIDTH
+    if found is None or ungrouped or FIRST_2D not in file.weights:
         raise CheckpointError(
             f"{file.path}: is no YOWO with a backbone that is known here, by the names of its {len(file.weights)} "
             f"parameters; read are darknet19 in 2-D with {', '.join(BACKBONES)} in 3-D"

@@ -115,6 +115,38 @@ def test_which_files_are_taken_for_yowo(source: Path) -> None:
     assert not yowo_checkpoint.is_yowo(ours, CheckpointOptions(architecture="res_18"))
 
 
+def test_a_file_without_the_attentions_weight_is_still_taken_for_yowo(source: Path) -> None:
+    state = without(weights("mobilenetv2_1x"), "cfam.sc.gamma")
+    assert yowo_checkpoint.is_yowo(PublishedFile(source, state, None), UNSAID)
+    assert refusal(state, source).startswith(
+        "does not fit yowo_original with mobilenetv2_1x; missing: cfam.sc.gamma; give a checkpoint"
+    )
+
+
+def test_resnet_101_is_not_taken_for_resnext_101(source: Path) -> None:
+    """Its layers have the same names and outputs, but no groups."""
+    state = {**weights("resnext101"), "backbone_3d.layer1.0.conv2.weight": torch.zeros(64, 64, 3, 3, 3)}
+    assert refusal(state, source).startswith("is no YOWO with a backbone that is known here")
+
+
+def test_weights_that_are_no_floating_point_numbers(source: Path) -> None:
+    """Those of eight bits have scales elsewhere, which nothing here reads."""
+    state = weights("mobilenetv2_1x")
+    state["cfam.conv_out.1.bias"] = torch.zeros(1024, dtype=torch.int8)
+    state["conv_final.weight"] = state["conv_final.weight"].to(torch.complex64)
+    message = refusal(state, source)
+    assert "; not of floating-point numbers: cfam.conv_out.1.bias, conv_final.weight; give a checkpoint" in message
+
+
+def test_counters_that_an_old_file_lacks_are_zero(source: Path) -> None:
+    """As those of PyTorch before 0.4.1 do."""
+    state = without(weights("mobilenetv2_1x"), "num_batches_tracked")
+    made = yowo_checkpoint.converted(PublishedFile(source, state, None), UNSAID).weights
+    counters = [value for name, value in made.items() if name.endswith("num_batches_tracked")]
+    assert len(counters) == 77
+    assert not any(counters)
+
+
 def test_what_does_not_fit_is_listed(source: Path) -> None:
     state = weights("shufflenetv2_2x")
     state["cfam.sc.gamma"] = torch.tensor([float("nan")])
