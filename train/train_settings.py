@@ -133,6 +133,8 @@ def _of_clips(settings: TrainSettings, processes: int) -> Iterator[str]:
     """What goes only with networks that see a clip, and what does not."""
     if settings.clips.weights and settings.architecture != YOWO_LITE:
         yield f"--clip-weights: only --arch {YOWO_LITE} takes them; leave them out"
+    if settings.clips.weights and settings.weights:
+        yield "--clip-weights: with --weights the 3-D branch has its own; leave one of them out"
     if settings.clips.weights and settings.memory:
         yield "--clip-weights: with --memory there is no clip; leave one of them out"
     if settings.architecture not in TRAINED:
