@@ -24,6 +24,7 @@ from train.networks.lite import LiteDetector
 from train.networks.movinet import memory_network
 from train.networks.yowo import clip_networks
 from train.networks.yowo.clip_networks import CLIP_NETWORKS
+from train.networks.yowo.fusion import KNOWN_SCALES
 from train.networks.yowo.names import YOWO_LITE
 from train.safe_reading import torch_file
 from train.safe_reading.torch_file import TorchFileError
@@ -111,9 +112,9 @@ def load(path: Path) -> Checkpoint:
 def detector(checkpoint: Checkpoint) -> nn.Module:
     """The network with its weights, in evaluation mode. Raises CheckpointError where they do not fit."""
     manifest, name = checkpoint.manifest, checkpoint.manifest.architecture
+    _require_inputs(checkpoint)
     if name in CLIP_NETWORKS:
-        parts = clip_networks.parts_of(checkpoint.weights)
-        network = CLIP_NETWORKS[name](len(manifest.labels), parts, _memory(checkpoint))
+        network = _seeing_clips(checkpoint)
     elif name in architectures.ARCHITECTURES:
         width = head_width(checkpoint.weights)
         memory = _memory(checkpoint)
@@ -132,7 +133,42 @@ def detector(checkpoint: Checkpoint) -> nn.Module:
             f"{checkpoint.title}: the weights are of another network than its manifest says ({fault}); "
             "give a checkpoint as korsal-train wrote it, or train again"
         ) from error
+    _require_priors(network, checkpoint.title)
     return network.eval()
+
+
+def _require_inputs(checkpoint: Checkpoint) -> None:
+    """Raises CheckpointError where the manifest names inputs that its network does not take."""
+    manifest, name = checkpoint.manifest, checkpoint.manifest.architecture
+    sees_clips = name in CLIP_NETWORKS and manifest.memory is None
+    if sees_clips != (manifest.clip is not None):
+        fault = f"its network {name} {'sees' if sees_clips else 'sees no'} clips, and its manifest says otherwise"
+    elif name in CLIP_NETWORKS and manifest.motion.kind != "none":
+        fault = f"its network {name} reads no motion map, and its manifest names {manifest.motion.kind}"
+    else:
+        return
+    raise CheckpointError(f"{checkpoint.title}: {fault}; give a checkpoint as korsal-train wrote it, or train again")
+
+
+def _seeing_clips(checkpoint: Checkpoint) -> nn.Module:
+    """The network that sees clips, or a memory's maps in their place, without its weights. Raises CheckpointError."""
+    manifest, parts = checkpoint.manifest, clip_networks.parts_of(checkpoint.weights)
+    if parts.scales not in KNOWN_SCALES:
+        raise CheckpointError(
+            f"{checkpoint.title}: has weights for {parts.scales} scales, and networks here have "
+            f"{' or '.join(map(str, KNOWN_SCALES))}; give a checkpoint as korsal-train wrote it, or train again"
+        )
+    return CLIP_NETWORKS[manifest.architecture](len(manifest.labels), parts, _memory(checkpoint))
+
+
+def _require_priors(network: nn.Module, title: str) -> None:
+    """Raises CheckpointError where the network's priors, if it has any, are no widths and heights."""
+    priors = dict(network.named_buffers()).get("priors")
+    if priors is not None and not bool((priors.isfinite() & (priors > 0)).all()):
+        raise CheckpointError(
+            f"{title}: its priors are no widths and heights of boxes; give a checkpoint as korsal-train wrote it, or "
+            "train again"
+        )
 
 
 def _add_classifier(network: nn.Module, checkpoint: Checkpoint) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from edge.clip import ClipInput
 from edge.manifest import Manifest
 from edge.motion_map import MotionSettings
 from tests.support.full_disk import full_disk
@@ -16,6 +17,7 @@ from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint, CheckpointError
 from train.networks.decoder import Decoder
 from train.networks.lite import LiteDetector
+from train.networks.yowo.lite import YowoLite
 
 torch.set_num_threads(1)
 MANIFEST = Manifest("tiny", ("Run", "Jump"), 64, 64, MotionSettings("none"), top_k=5)
@@ -160,3 +162,36 @@ def test_a_folder_that_cannot_be(kept: Checkpoint, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointError, match=r"cannot be written .* choose another --out"):
         checkpoints.save(kept, tmp_path / "file" / "last.pt")
+
+
+@pytest.fixture(scope="module")
+def clips() -> Checkpoint:
+    manifest = replace(MANIFEST, architecture="yowo_lite", clip=ClipInput(2))
+    return Checkpoint(manifest, YowoLite(2).state_dict(), {})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"clip": None}, "its network yowo_lite sees clips, and its manifest says otherwise"),
+        ({"architecture": "lite"}, "its network lite sees no clips, and its manifest says otherwise"),
+        ({"motion": MotionSettings("ssim")}, "its network yowo_lite reads no motion map, and its manifest names ssim"),
+    ],
+)
+def test_a_manifest_of_other_inputs_than_the_networks(changes: dict[str, Any], message: str, clips: Checkpoint) -> None:
+    with pytest.raises(CheckpointError, match=f"^tiny: {message}; give a checkpoint as korsal-train wrote it"):
+        checkpoints.detector(replace(clips, manifest=replace(clips.manifest, **changes)))
+
+
+def test_weights_of_a_number_of_scales_that_no_network_has(clips: Checkpoint) -> None:
+    weights = {name: value for name, value in clips.weights.items() if not name.startswith("fusion.join.1.")}
+    with pytest.raises(CheckpointError, match="tiny: has weights for 2 scales, and networks here have 1 or 3; give"):
+        checkpoints.detector(replace(clips, weights=weights))
+
+
+@pytest.mark.parametrize("size", [float("nan"), float("inf"), 0.0, -8.0])
+def test_priors_that_are_no_sizes(size: float, clips: Checkpoint) -> None:
+    priors = clips.weights["priors"].clone()
+    priors[2, 1, 0] = size
+    with pytest.raises(CheckpointError, match="tiny: its priors are no widths and heights of boxes; give"):
+        checkpoints.detector(replace(clips, weights={**clips.weights, "priors": priors}))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from train.networks.yowo.layers import DropBlock, SqueezeExcitation
 
 STRIDES = (32, 16, 8)  # of the maps, pixels
+KNOWN_SCALES = (1, 3)  # how many of them may be predicted on
 RATIOS = tuple(STRIDES[0] // stride for stride in STRIDES)  # by which the clip's map is enlarged for each
 
 MakeLayer = Callable[[int, int], nn.Module]  # of so many channels to so many
