@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from edge.manifest import Manifest
 from train import memory_weights
+from train.checkpoint import Checkpoint, CheckpointError
 from train.clips.losses import PriorLossSettings, prior_losses
 from train.clips.priors import found_priors
 from train.clips.samples import ClipTrainingSet, sizes
@@ -20,7 +21,7 @@ from train.datasets.annotation_records import VideoAnnotation
 from train.datasets.packed_video import PackedVideo
 from train.memory_features import MemoryVideos
 from train.networks.imagenet_weights import load_imagenet
-from train.networks.yowo.clip_networks import CLIP_NETWORKS
+from train.networks.yowo.clip_networks import CLIP_NETWORKS, parts_of
 from train.networks.yowo.decoder import PriorMaps
 from train.networks.yowo.fusion import Parts
 from train.networks.yowo.lite import YowoLite
@@ -50,6 +51,22 @@ def load_pretrained(network: nn.Module, manifest: Manifest, training: ClipTraini
         load_imagenet(network.backbone_2d, manifest.mean, manifest.std)
         if training.weights and network.backbone_3d is not None:
             network.backbone_3d.load_state_dict(memory_weights.load(Path(training.weights)).state_dict())
+
+
+def require_parts(own: Mapping[str, Tensor], saved: Checkpoint) -> None:
+    """Raises CheckpointError where one that a run begins with has other parts than `own`, of a network here."""
+    if saved.manifest.architecture not in TRAINED:
+        return
+    theirs, ours = (parts_of(weights) for weights in (saved.weights, own))
+    if theirs != ours:
+        raise CheckpointError(
+            f"{saved.title}: was trained with {_options_of(theirs)}, this run has {_options_of(ours)}; "
+            "leave these options out"
+        )
+
+
+def _options_of(parts: Parts) -> str:
+    return f"--scales {parts.scales} {'--squeeze' if parts.squeeze else '--no-squeeze'}"
 
 
 def naming_layers(network: nn.Module) -> tuple[str, ...]:

@@ -145,7 +145,7 @@ def prepare(
     if clips and samples_on == "device":
         raise BatchError("--samples-on device: clips are computed on the CPU; leave it out")
     batches, where = choice.choose("cpu" if clips else samples_on, packed, manifest, device, workers)
-    if clips and not saved and not settings.weights:
+    if clips and not saved and run.new_heads:
         where += "\n" + clip_training.set_priors([run.network, run.average], [*chain(*parts)], packed, manifest)
     if starting_weights.is_onnx(Path(settings.weights)) and not saved:
         first = range(min(training_step.NORM_SAMPLES, len(samples)))

@@ -59,6 +59,7 @@ class TrainingRun:
     best: float = -1.0  # frame-mAP@0.5 of the best validation so far, percent
     worse: int = 0  # validations since then
     precision: TrainingPrecision = "float32"  # of the layers that may be computed in less; weights are always float32
+    new_heads: bool = True  # its last layers began with nothing, so that boxes of any priors can be learnt
 
 
 def start(
@@ -87,7 +88,9 @@ def start(
     groups = _groups(network, settings)
     optimizer = clip_training.optimizer(groups, settings) if clips else torch.optim.AdamW(groups)
     wrapped = nn.parallel.DistributedDataParallel(network) if processes.count() > 1 else network
-    return TrainingRun(wrapped, average.eval(), optimizer)
+    return TrainingRun(
+        wrapped, average.eval(), optimizer, new_heads=saved is None or saved.manifest.labels != manifest.labels
+    )
 
 
 def _untrained(manifest: Manifest, dropout: float, saved: Checkpoint | None) -> nn.Module:
@@ -116,6 +119,7 @@ def load_trained(network: nn.Module, saved: Checkpoint, manifest: Manifest) -> N
             f"{saved.file}: was trained with another memory; give --memory the weights that it was trained with"
         )
     own = network.state_dict()
+    clip_training.require_parts(own, saved)
     weights = {name: value for name, value in own.items() if name.startswith(OF_MEMORY)}
     theirs = checkpoints.detector(saved).state_dict()
     weights |= {name: value for name, value in theirs.items() if not name.startswith(memory_classifier.PREFIX)}

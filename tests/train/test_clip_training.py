@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from tests.support.untrained_movinet import untrained_movinet, write_untrained_m
 from train import checkpoint as checkpoints
 from train import clip_training, run_losses, train_options, train_settings, training_step
 from train.batches import BatchError
+from train.checkpoint import Checkpoint, CheckpointError
 from train.clips.samples import AUGMENTATION
 from train.clips.settings import ClipTraining
 from train.networks.movinet_weights import MovinetError
@@ -96,7 +98,7 @@ def _resumes(out: Path, data: Path, folders: tuple[str, ...]) -> None:
 
 
 def _begins_with_its_weights(weights: Path, tmp_path: Path) -> None:
-    """On other actions: all is taken over but the layers that name them, and priors and parts are its own."""
+    """On other actions: all is taken over but the layers that name them, and parts are its own."""
     other = write_hmdb(tmp_path / "hmdb", ("jump", "run", "walk"))
     words = (str(other), "--weights", str(weights), "--samples", "4", "--batch", "4", "--learning-rate", "1e-9")
     folders = ("--out", str(tmp_path / "other"), "--cache", str(tmp_path / "cache"), "--workers", "0")
@@ -111,7 +113,34 @@ def _begins_with_its_weights(weights: Path, tmp_path: Path) -> None:
         if value_shape(new.weights[name]) != value_shape(old.weights[name])
         or not torch.allclose(new.weights[name], old.weights[name], atol=1e-6)
     }
-    assert changed == {f"fusion.heads.{i}.1.{leaf}" for i in range(3) for leaf in ("weight", "bias")}
+    assert changed - {"priors"} == {f"fusion.heads.{i}.1.{leaf}" for i in range(3) for leaf in ("weight", "bias")}
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> TrainSettings:
+    """Settings that begin with the weights of MANIFEST, of random numbers."""
+    path = tmp_path_factory.mktemp("begun") / "a.pt"
+    checkpoints.save(Checkpoint(MANIFEST, YowoLite(2).state_dict(), {}), path)
+    return replace(SETTINGS, weights=str(path), clips=ClipTraining(frames=2))
+
+
+@pytest.mark.parametrize(("labels", "new"), [(LABELS, False), (("jump", "walk"), True)])
+def test_priors_are_those_of_the_weights_only_with_the_layers_that_were_learnt_with_them(
+    labels: tuple[str, ...], new: bool, begun: TrainSettings
+) -> None:
+    run = training_step.start(begun, replace(MANIFEST, labels=labels), torch.device("cpu"))
+    assert run.new_heads is new
+
+
+@pytest.mark.parametrize(
+    ("changes", "has"), [({"scales": 1}, "--scales 1 --squeeze"), ({"squeeze": False}, "--scales 3 --no-squeeze")]
+)
+def test_weights_of_other_parts_are_refused(changes: "dict[str, Any]", has: str, begun: TrainSettings) -> None:
+    settings = replace(begun, clips=replace(begun.clips, **changes))
+    said = f"{begun.weights}: was trained with --scales 3 --squeeze, this run has {has}; leave these options out"
+    with pytest.raises(CheckpointError) as caught:
+        training_step.start(settings, MANIFEST, torch.device("cpu"))
+    assert str(caught.value) == said
 
 
 def value_shape(value: torch.Tensor) -> tuple[int, ...]:
@@ -172,6 +201,7 @@ def test_another_optimizer() -> None:
     [
         ({"motion": MotionSettings("ssim")}, "--motion ssim: yowo_lite sees a clip instead; leave --motion out"),
         ({"architecture": "yowo"}, "--clip-weights: only --arch yowo_lite takes them"),
+        ({"weights": "a.pt"}, "--clip-weights: with --weights the 3-D branch has its own; leave one of them out"),
         ({"clips": ClipTraining(frames=0)}, "--frames 0: give 1 to 64"),
         ({"clips": ClipTraining(step=101)}, "--frame-step 101: give 1 to 100"),
         ({"clips": ClipTraining(every=0)}, "--clip-every 0: give 1 to 100"),
