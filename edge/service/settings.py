@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from edge.broker.topics import Topics
-from edge.clip import least_rate
+from edge.clip import LARGEST, bytes_per_camera, least_rate
 from edge.config.actions import Actions, action_settings
 from edge.config.error_messages import suggestion
 from edge.config.schema import CameraConfig, Config, LinkerConfig
@@ -76,10 +76,17 @@ def _of_tiles(config: Config, engine: Engine) -> tuple[str, ...]:
 
 
 def _of_clips(config: Config, manifest: Manifest) -> Iterator[str]:
-    """For cameras that are so slow that no clip has more than one frame."""
-    clip = manifest.clip
-    least = 0.0 if clip is None else least_rate(clip, manifest.rate)
+    """For cameras that are so slow that no clip has more than one frame, or whose tiles keep very many frames."""
+    if (clip := manifest.clip) is None:
+        return
+    least, one_tile = least_rate(clip, manifest.rate), bytes_per_camera(clip, manifest.height, manifest.width)
     for name, camera in config.cameras.items():
+        count = camera.tiling().count
+        if count > 1 and count * one_tile > LARGEST:
+            yield (
+                f"camera {name}: its {count} tiles keep up to {count * one_tile >> 20} MiB of frames for the model's "
+                f"clips, each its own; {LARGEST >> 20} MiB are the most for one picture: set fewer `tiles`"
+            )
         if camera.fps is not None and camera.fps < least:
             yield (
                 f"camera {name}: with fps = {camera.fps:g} each of the model's clips is one frame repeated; "

@@ -56,6 +56,18 @@ def test_check_warns_of_a_camera_too_slow_for_clips(
     assert (sentence in capsys.readouterr().out) is warned
 
 
+@pytest.mark.parametrize(("size", "warned"), [("4x4", False), ("8x8", True)])
+def test_check_warns_of_tiles_whose_clips_take_too_much_memory(
+    size: str, warned: bool, model: Path, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """64 tiles of (63 / 0.45 + 3) frames, 64 × 64 × 3 float32: 429 MiB; 16 tiles: 107 MiB."""
+    write_clip_model(model, ClipInput(64))
+    config.write_text(config.read_text() + f'tiles = "{size}"\n')
+    assert check(config) == 0
+    sentence = "camera door: its 64 tiles keep up to 429 MiB of frames for the model's clips, each its own; 256 MiB are"
+    assert (sentence in capsys.readouterr().out) is warned
+
+
 def test_bench_has_a_row_for_clips_and_their_price(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
