@@ -22,6 +22,7 @@ from train.safe_reading.torch_file import TorchFileError
 
 PROJECTS = "CenterNet, KORSAL or YOWO"
 COUNTER = "num_batches_tracked"  # of batch norms; files of PyTorch before 0.4.1 lack it, and nothing needs it
+PARALLEL = "module."  # before every name in files of training on several GPUs
 MAX_LISTED = 20  # names of parameters in a message
 MAX_SIDE = 4096
 
@@ -82,7 +83,12 @@ def read(path: Path) -> PublishedFile:
     if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise CheckpointError(f"{path}: holds no state_dict of tensors; give a .pth of {PROJECTS}")
     epoch = content.get("epoch")
-    weights = {str(name).removeprefix("module."): value for name, value in state.items()}
+    weights = {str(name).removeprefix(PARALLEL): value for name, value in state.items()}
+    if len(weights) < len(state):
+        twice = next(name for name in map(str, state) if PARALLEL + name in state)
+        raise CheckpointError(
+            f"{path}: holds {twice} twice, with {PARALLEL} before it and without; give a checkpoint of one training"
+        )
     return PublishedFile(path, weights, epoch if isinstance(epoch, int) else None)
 
 

@@ -27,6 +27,7 @@ FIRST_LAYERS = {  # on the image, by 3-D network; the 2-D one has the same in al
     "mobilenetv2_1x": "backbone_3d.features.0.0.weight",
 }
 FIRST_2D = "backbone_2d.models.0.conv1.weight"
+FUSING, LAST = "cfam.conv_bn_relu1.0.weight", "conv_final.weight"
 GROUPED, GROUP_WIDTH = "backbone_3d.layer1.0.conv2.weight", 4  # ResNet-101 is named alike, and has no groups
 
 
@@ -55,7 +56,9 @@ def converted(file: PublishedFile, options: CheckpointOptions) -> Checkpoint:
 
 def _backbone(file: PublishedFile) -> str:
     """The 3-D network, by the names and shapes of parameters."""
-    inputs = file.length("cfam.conv_bn_relu1.0.weight", 1)
+    if any(sign in file.weights for sign in original.SIGNS.values()):
+        _require_weights(file, FUSING)
+    inputs = file.length(FUSING, 1)
     found = original.recognised(file.weights, inputs)
     ungrouped = found == "resnext101" and file.length(GROUPED, 1) > GROUP_WIDTH
     if found is None or ungrouped or FIRST_2D not in file.weights:
@@ -66,8 +69,18 @@ def _backbone(file: PublishedFile) -> str:
     return found
 
 
+def _require_weights(file: PublishedFile, name: str) -> None:
+    """Raises CheckpointError where the weights of a convolution are missing whose shape tells what the file is."""
+    if not file.length(name, 1):
+        raise CheckpointError(
+            f"{file.path}: its {name} is missing, or no weights of a convolution; give a checkpoint as YOWO's training "
+            "writes it"
+        )
+
+
 def _classes(file: PublishedFile) -> int:
-    outputs = file.length("conv_final.weight", 0)
+    _require_weights(file, LAST)
+    outputs = file.length(LAST, 0)
     classes = outputs // original.PRIORS - 5
     if classes < 1 or outputs % original.PRIORS:
         raise CheckpointError(

@@ -178,6 +178,22 @@ def test_a_last_layer_of_no_boxes(source: Path) -> None:
     assert "its last layer has 147 outputs, which are no 5 boxes" in refusal(state, source)
 
 
+@pytest.mark.parametrize("name", ["cfam.conv_bn_relu1.0.weight", "conv_final.weight"])
+def test_a_layer_that_tells_what_the_file_is(name: str, source: Path) -> None:
+    state = weights("mobilenetv2_1x")
+    said = f"its {name} is missing, or no weights of a convolution; give a checkpoint as YOWO's training writes it"
+    assert refusal({**state, name: torch.tensor(1.0)}, source) == said
+    assert refusal({one: value for one, value in state.items() if one != name}, source) == said
+
+
+def test_a_file_that_holds_a_name_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One of both would be taken, whichever comes last."""
+    path = tmp_path / "a.pth"
+    torch.save({"state_dict": {"cfam.sc.gamma": torch.zeros(1), "module.cfam.sc.gamma": torch.ones(1)}}, path)
+    assert main(["checkpoint", str(path), "-o", str(tmp_path / "out.pt")]) == 1
+    assert f"{path}: holds cfam.sc.gamma twice, with module. before it and without; give" in capsys.readouterr().err
+
+
 def test_own_actions_take_the_priors_of_ucf101(source: Path, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("Run\nJump\n")
     options = CheckpointOptions(str(tmp_path / "labels.txt"))
