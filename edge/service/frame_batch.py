@@ -51,7 +51,7 @@ def _run(group: Sequence[tuple[CameraSession, FrameInput]], engine: Engine, lap:
     except EngineError:
         raise
     except Exception:  # noqa: BLE001 - raised again below by the frame that causes it, whose camera logs it
-        alone = [(session, _without_motion(frame_input)) for session, frame_input in group]
+        alone = [(session, _after_a_fault(frame_input, engine)) for session, frame_input in group]
         return [one for pair in alone for one in _run([pair], engine, lap)]
     return [
         ProcessedFrame(session, frame_input.frame, *result)
@@ -59,6 +59,11 @@ def _run(group: Sequence[tuple[CameraSession, FrameInput]], engine: Engine, lap:
     ]
 
 
-def _without_motion(frame_input: FrameInput) -> FrameInput:
-    """The input without the motion state of the last frame, which a failed run may have half overwritten."""
+def _after_a_fault(frame_input: FrameInput, engine: Engine) -> FrameInput:
+    """The input without the motion state of the last frame, which a failed run may have half overwritten.
+
+    What is kept for clips no run changes: that stays.
+    """
+    if engine.clip is not None:
+        return frame_input
     return replace(frame_input, state=replace(frame_input.state, motion_states=()))

@@ -2,13 +2,18 @@
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge.clip import CLIP, NEWEST_MAP, ClipInput
+from edge.clip_branch import ClipBranch
+from edge.clip_inference import seeing_clips
 from edge.inference import Engine, EngineError
+from edge.motion_map import MotionSettings
 from edge.pipeline import PipelineSettings
 from edge.service import camera_session as sessions
 from edge.service.camera_session import CameraSession
@@ -76,8 +81,8 @@ def session(name: str, pictures: Iterable[NDArray[np.uint8]]) -> CameraSession:
 
 
 def play(cameras: list[CameraSession], network: Any) -> None:
-    """As the daemon's loop: a frame of each, until none has one."""
-    engine = Engine(network, MANIFEST, "0" * 64, "a function", 8)
+    """As the daemon's loop: a frame of each, until none has one; `network`: what detects, or an engine."""
+    engine = network if isinstance(network, Engine) else Engine(network, MANIFEST, "0" * 64, "a function", 8)
     while inputs := [(one, frame_input) for one in cameras if (frame_input := one.next_input()) is not None]:
         for session, frame, state, result in process_batch(inputs, engine, lambda stage: None):
             session.handle_result(frame, state, result)
@@ -98,6 +103,24 @@ def test_a_bad_frame_costs_its_camera_that_frame_alone(caplog: pytest.LogCapture
     (record,) = caplog.records
     assert record.message.startswith("camera bad: a frame of 40000x8 could not be processed (error: OpenCV")
     assert record.exc_info
+
+
+def test_a_bad_frame_of_one_camera_leaves_the_others_their_clips() -> None:
+    """The branch's runs: both together twice; then `a` alone, after the fault, with its frames of before."""
+    clips: list[list[list[int]]] = []
+
+    def branch(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        middle = inputs[CLIP][:, 0, :, 32, 32]  # (B, L)
+        clips.append(np.rint(255 * middle).astype(int).tolist())
+        return {NEWEST_MAP: np.zeros((len(middle), 1, 2, 2), np.float32)}
+
+    plain = replace(MANIFEST, motion=MotionSettings("none"), mean=(0.0,) * 3, std=(1.0,) * 3, rate=10.0)
+    manifest = replace(plain, height=64, width=64, clip=ClipInput(3, channels=1))
+    engine = Engine(Network(), manifest, "0" * 64, "a function", 8)
+    grey = [np.full((48, 64, 3), 10 * level, np.uint8) for level in range(1, 4)]
+    cameras = [session("a", grey), session("bad", [GOOD, GOOD, BAD])]
+    play(cameras, seeing_clips(engine, ClipBranch(branch, 8)))
+    assert clips == [[[10, 10, 10], [90, 90, 90]], [[10, 10, 20], [90, 90, 90]], [[10, 20, 30]]]
 
 
 def test_after_enough_good_frames_a_camera_shares_the_batch_again(
