@@ -141,6 +141,8 @@ def _require_inputs(checkpoint: Checkpoint) -> None:
     """Raises CheckpointError where the manifest names inputs that its network does not take."""
     manifest, name = checkpoint.manifest, checkpoint.manifest.architecture
     sees_clips = name in CLIP_NETWORKS and manifest.memory is None
+    if name not in (*CLIP_NETWORKS, *architectures.ARCHITECTURES):
+        return  # for which there is a sentence of its own
     if sees_clips != (manifest.clip is not None):
         fault = f"its network {name} {'sees' if sees_clips else 'sees no'} clips, and its manifest says otherwise"
     elif name in CLIP_NETWORKS and manifest.motion.kind != "none":

@@ -183,6 +183,12 @@ def test_a_manifest_of_other_inputs_than_the_networks(changes: dict[str, Any], m
         checkpoints.detector(replace(clips, manifest=replace(clips.manifest, **changes)))
 
 
+def test_a_network_that_sees_clips_and_is_not_known(clips: Checkpoint) -> None:
+    manifest = replace(clips.manifest, architecture="yowo_original_resnet50")
+    with pytest.raises(CheckpointError, match="tiny: its network is yowo_original_resnet50, and known are lite, "):
+        checkpoints.detector(replace(clips, manifest=manifest))
+
+
 def test_weights_of_a_number_of_scales_that_no_network_has(clips: Checkpoint) -> None:
     weights = {name: value for name, value in clips.weights.items() if not name.startswith("fusion.join.1.")}
     with pytest.raises(CheckpointError, match="tiny: has weights for 2 scales, and networks here have 1 or 3; give"):
