@@ -12,6 +12,7 @@ from convert.project.fetch import FetchError
 from convert.project.folders import Project
 from convert.project.propose import LEAST_SCORE, ProposeOptions
 from convert.project.run import RunOptions
+from edge import model_files
 from edge.cameras.video_file import CaptureError
 from edge.config.config_file import SHIPPED_MODEL
 from edge.inference import EngineError
@@ -26,6 +27,7 @@ from train.evaluation.scoring import ScoreError
 from train.evaluation.splits import EvaluationError
 from train.open_model import ModelError
 
+ACTOR_MODEL = "models/korsal-actor.onnx"  # finds people, whatever they do
 ERRORS = (
     *(AnnotationError, AssetError, CaptureError, ColumnError, DeployError, EngineError, EvaluationError),
     *(FetchError, MissingPackageError, ModelError, ScoreError),
@@ -62,10 +64,9 @@ def _new(options: argparse.Namespace) -> int:
 
 def _propose(options: argparse.Namespace) -> int:
     project = folders.read(options.project)
-    known = deploy.known_model(project)
-    detector = options.detector or known or asset_path(SHIPPED_MODEL)
+    detector = options.detector or asset_path(ACTOR_MODEL)
+    guesser = _guesser(project, detector)
     people = (options.person, options.minimum_score, options.again, options.threads)
-    guesser = known if detector != known else None
     print(f"People are found by {detector}" + f", and what they do is guessed by {guesser}" * bool(guesser))
     for line in propose.propose(project, ProposeOptions(detector, guesser, *people)):
         print(line, flush=True)
@@ -73,6 +74,14 @@ def _propose(options: argparse.Namespace) -> int:
     print(f"there, correct it, give each person its action, and export it into {project.folder / 'annotations'}.")
     print(progress.next_step("korsal-train", "check", project.folder))
     return 0
+
+
+def _guesser(project: Project, detector: Path) -> Path | None:
+    """The project's newest model, before its first run the shipped one; None where these know none of its actions."""
+    guesser = deploy.known_model(project) or asset_path(SHIPPED_MODEL)
+    named = model_files.read(guesser)
+    known = named is not None and not set(project.settings.actions).isdisjoint(named.manifest.labels)
+    return guesser if known and guesser != detector else None
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -149,8 +158,8 @@ def _add_propose(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     help_of = (
         "an ONNX model of ours, or one that finds people with YOLO's input and output: (1, 3, h, w) RGB, 0 to 1, in, "
-        "(1, 4 + classes, N), (1, N, 5 + classes) or (1, N, 6) out; default: the project's newest model, before the "
-        "first run the shipped one, which both find people who do one of their actions"
+        "(1, 4 + classes, N), (1, N, 5 + classes) or (1, N, 6) out; default: the shipped one, which finds people "
+        "whatever they do"
     )
     add("--detector", type=Path, metavar="FILE.onnx", help=help_of)
     add("--person", type=whole_number(0), default=0, help="number of the class of people of such a model; default: 0")

@@ -65,7 +65,7 @@ def propose(project: Project, options: ProposeOptions) -> Iterator[str]:
     named = model_files.read(options.detector)
     knowing = model_files.read(options.guesser) if options.guesser else named
     guessed = _guessed(knowing.manifest, project.settings.actions) if knowing else {}
-    with _finder(options, named.manifest if named else None) as find, _second(options, guessed) as second:
+    with finder(options, named.manifest if named else None) as find, _second(options, guessed) as second:
         unread = list[CaptureError]()
         for name, path in videos.items():
             target = project.proposals / f"{name}.xml"
@@ -95,7 +95,7 @@ def missing(project: Project, again: bool = False) -> Mapping[str, Path]:
     return found
 
 
-def _finder(options: ProposeOptions, manifest: Manifest | None) -> AbstractContextManager[Finder]:
+def finder(options: ProposeOptions, manifest: Manifest | None) -> AbstractContextManager[Finder]:
     """A detector of ours by the pipeline of the daemon, one of others frame by frame."""
     if manifest is None:
         find = yolo.opened(options.detector, options.person, options.least_score)

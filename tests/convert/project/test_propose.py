@@ -1,18 +1,25 @@
 """`korsal-train propose`: people found in videos, as files that CVAT and `check` read."""
 
 import json
+import shutil
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from convert.project import folders, propose, run_folders
 from convert.project.__main__ import main
+from convert.project.command_line import ACTOR_MODEL
+from edge.config.config_file import SHIPPED_MODEL
+from edge.shipped_files import asset_path
 from tests.support.made_project import make_project
 from tests.support.tiny_model import LABELS, write_tiny_model
 from tests.support.tiny_videos import write_video
 from tests.support.yolo_file import write_detector
 from train.datasets.cvat import read_cvat
+
+ACTOR = asset_path(ACTOR_MODEL)
 
 
 @pytest.fixture
@@ -70,7 +77,27 @@ def test_after_a_run_its_model_guesses_what_people_of_another_detector_do(
     assert tube.label == LABELS[0]
     assert 10 <= tube.tube.first_frame < 16
     assert main(["propose", str(project), "--again", "-q"]) == 0
-    assert f"People are found by {known}\n" in capsys.readouterr().out
+    assert f"People are found by {ACTOR}, and what they do is guessed by {known}\n" in capsys.readouterr().out
+    (tube,) = read_cvat(proposed(project)).tubes  # the light is nobody, but to the model
+    assert tube.label == LABELS[0]
+
+
+@pytest.mark.parametrize(("action", "guessing"), [("Basketball", True), ("fall", False)])
+def test_before_any_run_the_shipped_files_find_people_and_guess_what_they_know(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], action: str, guessing: bool
+) -> None:
+    list(folders.create(tmp_path / "mine", [action]))
+    shutil.copy(asset_path("demo/basketball.mp4"), tmp_path / "mine" / "videos")
+    assert main(["propose", str(tmp_path / "mine"), "-q"]) == 0
+    begin = f"People are found by {ACTOR}"
+    guessed = f"{begin}, and what they do is guessed by {asset_path(SHIPPED_MODEL)}"
+    assert capsys.readouterr().out.splitlines()[0] == (guessed if guessing else begin)
+    video = read_cvat(tmp_path / "mine" / "proposals" / "basketball.xml")
+    assert {tube.label for tube in video.tubes} == ({action} if guessing else set())
+    text = (tmp_path / "mine" / "proposals" / "basketball.xml").read_text(encoding="utf-8")
+    tracks = [person.findall("box") for person in ElementTree.fromstring(text).findall("track")]
+    shown = max(int(boxes[-1].get("frame", 0)) - int(boxes[0].get("frame", 0)) for boxes in tracks)
+    assert shown > 150  # of 333 frames, of the man who plays
 
 
 def test_proposals_and_annotations_are_never_written_over(
