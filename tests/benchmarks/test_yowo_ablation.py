@@ -96,7 +96,7 @@ def test_all_of_them_in_small(
     assert {json.dumps(job.of) for job in jobs(Plan(budget(folder), (3,), beside, folder / "data", 1))} <= found
 
 
-def test_every_run_differs_from_the_one_before_by_one_part(tmp_path: Path) -> None:
+def test_runs_differ_by_one_part_but_the_last_which_joins_what_learns_fastest(tmp_path: Path) -> None:
     """As korsal-train understands their options."""
     found = []
     for run in (*ABLATION, *RULES):
@@ -112,6 +112,7 @@ def test_every_run_differs_from_the_one_before_by_one_part(tmp_path: Path) -> No
         whole,
         (*whole[:4], "cross_entropy", "yowo"),
         (*whole[:5], "yolov3"),
+        (True, 3, 0.0, False, "cross_entropy", "yowo"),
     ]
 
 

@@ -30,7 +30,7 @@ CLIP = ROOT / "demo" / "basketball.mp4"
 FP32 = ROOT / "models" / "korsal-lite-ucf24x5-jhmdb21.onnx"
 # Without -int8-fp16, which ONNX Runtime takes minutes for; its graph is that of -int8.
 OTHERS = sorted(
-    path for path in FP32.parent.glob("korsal-*.onnx") if path != FP32 and not path.stem.endswith("int8-fp16")
+    path for path in FP32.parent.glob("korsal-lite-*.onnx") if path != FP32 and not path.stem.endswith("int8-fp16")
 )
 
 

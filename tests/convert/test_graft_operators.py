@@ -24,7 +24,7 @@ KINDS = [
     for shifts in (True, False)
     if kind != "flow" and (shifts or kind in ("ssim", "dsim"))
 ]
-SHIPPED = sorted((ROOT / "models").glob("korsal-*.onnx"))
+SHIPPED = sorted((ROOT / "models").glob("korsal-lite-*.onnx"))
 
 FLOAT, INT32, INT64, BOOL, UINT8 = "FLOAT", "INT32", "INT64", "BOOL", "UINT8"
 NUMBERS = {FLOAT, INT32, INT64}

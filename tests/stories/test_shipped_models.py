@@ -8,7 +8,7 @@ import pytest
 from edge.commands.replay import ReplayOutputs, open_session, replay
 from tests.support.paths import ROOT
 
-MODELS = sorted(path.name for path in (ROOT / "models").glob("korsal-*.onnx"))
+MODELS = sorted(path.name for path in (ROOT / "models").glob("korsal-lite-*.onnx"))
 # others take ONNX Runtime minutes
 FOR_CPUS = ("korsal-lite-ucf24x5-jhmdb21.onnx", "korsal-lite-ucf24x5-jhmdb21-int8-cpu.onnx")
 

@@ -281,7 +281,7 @@ def test_options_that_are_not_such_numbers_are_refused(
 
 @pytest.mark.slow
 def test_the_shipped_model_on_real_video(shared: Path, tmp_path: Path) -> None:
-    models = sorted(ROOT.joinpath("models").glob("korsal-*.onnx"))
+    models = sorted(ROOT.joinpath("models").glob("korsal-lite-*.onnx"))
     if not models:
         pytest.skip("no model in models/")
     out = tmp_path / "scores.json"

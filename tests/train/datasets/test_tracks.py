@@ -84,7 +84,7 @@ def test_jobs_that_overlap_take_no_more_than_one(tmp_path: Path) -> None:
 
 
 def test_tags_within_tags_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.xml").write_text("<annotations>" + "<track label='a'>" * 300_000)
+    (tmp_path / "a.xml").write_text("<annotations><meta>" + "<deep>" * 300_000)
     with pytest.raises(AnnotationError, match="its tags are nested more than 32 deep"):
         read_cvat(tmp_path / "a.xml")
 
