@@ -27,7 +27,7 @@ from train.evaluation.scoring import ScoreError
 from train.evaluation.splits import EvaluationError
 from train.open_model import ModelError
 
-ACTOR_MODEL = "models/korsal-actor.onnx"  # finds people, whatever they do
+ACTOR_MODEL = "models/korsal-actor.onnx"  # finds people who do something
 ERRORS = (
     *(AnnotationError, AssetError, CaptureError, ColumnError, DeployError, EngineError, EvaluationError),
     *(FetchError, MissingPackageError, ModelError, ScoreError),
@@ -159,7 +159,7 @@ def _add_propose(parser: argparse.ArgumentParser) -> None:
     help_of = (
         "an ONNX model of ours, or one that finds people with YOLO's input and output: (1, 3, h, w) RGB, 0 to 1, in, "
         "(1, 4 + classes, N), (1, N, 5 + classes) or (1, N, 6) out; default: the shipped one, which finds people "
-        "whatever they do"
+        "who do something, whatever it is"
     )
     add("--detector", type=Path, metavar="FILE.onnx", help=help_of)
     add("--person", type=whole_number(0), default=0, help="number of the class of people of such a model; default: 0")
