@@ -1,6 +1,7 @@
 """Every request passes here: Host and Origin, login, the token that comes with changes, headers. Shell."""
 
 import asyncio
+import math
 import socket
 import time
 from pathlib import Path
@@ -44,20 +45,22 @@ class AccessGate:
 
     async def log_in(self, request: web.Request, password: str) -> str:
         """Begin a session whose cookie the next response sets; a sentence where that is refused, else ""."""
-        address, now = request.remote or "", time.monotonic()
-        if (seconds := self._attempts.wait(address, now)) > 0:
-            return f"Too many wrong passwords: try again in {seconds:.0f} seconds."
+        async with self._one_at_a_time:  # so that guesses sent at once wait as those sent one by one
+            return await self._log_in(request, request.remote or "", password)
+
+    async def _log_in(self, request: web.Request, address: str, password: str) -> str:
+        if (seconds := self._attempts.wait(address, time.monotonic())) > 0:
+            return f"Too many wrong passwords: try again in {math.ceil(seconds)} seconds."
         try:
             proof = self._proof()
-            async with self._one_at_a_time:
-                right = await asyncio.to_thread(passwords.fits, password[: passwords.LONGEST + 1], proof)
+            right = await asyncio.to_thread(passwords.fits, password[: passwords.LONGEST + 1], proof)
         except PasswordError as error:
             return f"Nobody can log in: {error}."
         if not right:
-            self._attempts.failed(address, now)
+            self._attempts.failed(address, time.monotonic())
             return "That is not the password."
         self._attempts.succeeded(address)
-        request["token"] = self._sessions.begin(now, proof)
+        request["token"] = self._sessions.begin(time.monotonic(), proof)
         return ""
 
     def log_out(self, request: web.Request) -> None:
