@@ -8,6 +8,7 @@ from train import clip_training
 from train.clips.samples import ClipTrainingSet, ClipValidationFrames
 from train.clips.settings import NMS_IOU
 from train.datasets.annotation_records import VideoAnnotation, VideoFrame
+from train.datasets.frame_kinds import known_frames
 from train.datasets.packed_video import PackedVideo
 from train.memory_features import MemoryVideos
 from train.networks.yowo.names import TRAINED
@@ -15,6 +16,8 @@ from train.samples import TrainingSet, ValidationFrames, every_nth
 from train.train_settings import TrainSettings
 from train.training_data import TrainingData
 from train.validation import ValidationPart
+
+LEAST_VALIDATED = 256  # frames of a data set, if it holds out as many: the best of six scores on 37 frames is chance's
 
 
 def learned(
@@ -44,7 +47,7 @@ def learned(
 def validated(
     data: TrainingData, stride: int, packed: Mapping[str, PackedVideo], manifest: Manifest, memory: MemoryVideos
 ) -> tuple[ValidationPart, ...]:
-    """Every so many frames of what each data set holds out, of those that name any action."""
+    """Every `stride`-th frame, more where these are few, of what each data set holds out that names any action."""
 
     def frames(choices: Sequence[VideoFrame]) -> ValidationFrames | ClipValidationFrames:
         if manifest.architecture in TRAINED:
@@ -52,10 +55,16 @@ def validated(
         return ValidationFrames(choices, packed, manifest, memory)
 
     return tuple(
-        ValidationPart(part.title, part.labels, frames(every_nth(part.validation, stride)))
+        ValidationPart(part.title, part.labels, frames(_spread(part.validation, stride)))
         for part in data.parts
         if part.labels
     )
+
+
+def _spread(videos: Sequence[VideoAnnotation], stride: int) -> list[VideoFrame]:
+    """Every `stride`-th frame, or so many more that they are about LEAST_VALIDATED."""
+    frames = sum(len(known_frames(video)) for video in videos)
+    return every_nth(videos, max(1, min(stride, frames // LEAST_VALIDATED)))
 
 
 def manifest_of(settings: TrainSettings, data: TrainingData, memory: MemoryNetwork | None) -> Manifest:

@@ -57,7 +57,7 @@ class TrainSettings:
     clip: float = 10.0  # largest norm of a gradient
     validate_every: int = 27_500  # samples
     patience: int = 0  # validations in a row without a better score that end the run; 0: none does
-    validation_stride: int = 16  # every n-th frame of the validation videos
+    validation_stride: int = 16  # every n-th frame of the validation videos; more where these are few
     seed: int = 0
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     losses: LossWeights = field(default_factory=LossWeights)

@@ -40,7 +40,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         samples=2 * BATCH,
         batch=BATCH,
         validate_every=2 * BATCH,
-        validation_stride=4,
         precision="float32",
         memory=str(folder / "movinet.pt"),
     )

@@ -51,7 +51,6 @@ def settings(folders: tuple[str, str]) -> TrainSettings:
         samples=STEPS * BATCH,
         batch=BATCH,
         validate_every=12,
-        validation_stride=4,
         precision="float32",
     )
 

@@ -50,7 +50,6 @@ def settings(folder: Path) -> TrainSettings:
         samples=6 * BATCH,
         batch=BATCH,
         validate_every=6 * BATCH,
-        validation_stride=4,
         precision="float32",
         memory=str(folder / "movinet.pt"),
         memory_dropout=0.5,
