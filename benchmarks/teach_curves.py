@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import teach_plot
 from benchmarks.teaching import ALL, Results, Selection, Teaching, by_scene, make_project, taught
 from edge.terminal.arguments import whole_number, with_commas
 from train.datasets import loader
@@ -46,7 +47,7 @@ class Cell:
     @property
     def key(self) -> dict[str, Any]:
         """What its result is of."""
-        of = {"scenes": self.scenes or "all", "start": "ours" if self.start else "ImageNet"}
+        of = {"scenes": self.scenes or teach_plot.ALL, "start": "ours" if self.start else "ImageNet"}
         return {**of, "backbone": "frozen" if self.frozen else "all", "negatives": self.negatives, "seed": self.seed}
 
 
@@ -103,6 +104,8 @@ def main() -> None:
         how = Teaching(cell.start, options.samples, cell.seed, cell.frozen)
         results.add(cell.key, taught(folder, how, ("--workers", str(options.workers), "--device", options.device)))
     results.print_means(FIGURES)
+    if options.plot:
+        teach_plot.draw(results.lines, options.plot)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -119,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--most", type=int, default=0, help="videos of each part and action, for a trial; default: all")
     add("--workers", type=int, default=1, help="processes that prepare samples; default: %(default)s")
     add("--device", default="auto", help="default: a GPU where there is one")
+    add("--plot", type=Path, help="a PNG file to draw the curves in; default: none")
     return parser
 
 

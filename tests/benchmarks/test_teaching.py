@@ -1,10 +1,11 @@
 """The experiments of teaching: which scenes are drawn, what a project has of them, and what is not run again."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks import teach_curves, teach_selection
+from benchmarks import teach_curves, teach_plot, teach_selection
 from benchmarks.teach_curves import Cell, cells, selection
 from benchmarks.teaching import ALL, Results, make_project
 from tests.support.tiny_videos import write_data_set
@@ -76,3 +77,26 @@ def test_half_of_the_scenes_can_be_chosen_and_chance_takes_each_once(data: DataS
     assert not pool.open.keys() & pool.held.keys()
     drawn = teach_selection.next_scenes("chance", Path("none"), data, pool.open, 1, 0)
     assert set(drawn) < pool.open.keys()
+
+
+def test_the_curves_have_a_panel_for_each_figure_that_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figure = pytest.importorskip("matplotlib.figure", reason="matplotlib is not installed: pip install '.[evaluate]'")
+    drawn: list[Any] = []
+    monkeypatch.setattr(figure.Figure, "savefig", lambda self, *_, **__: drawn.append(self))
+    counted = {"recall": 40.0, "precision": None, "alarms_per_hour": None}
+    results = Results(tmp_path / "results.jsonl")
+    for cell, found in [
+        (Cell(8, 0, ""), 20.0),
+        (Cell(ALL, 0, "shipped"), 60.0),
+        (Cell(2, 0, "shipped"), 10.0),
+        (Cell(2, 1, "shipped"), 30.0),
+    ]:
+        results.add(cell.key, {"frame_map": found, **counted})
+    teach_plot.draw(results.lines, tmp_path / "curves.png")
+    precise, told = drawn[0].axes
+    assert [label.get_text() for label in precise.get_xticklabels()] == ["2", "8", "all"]
+    lines = {line.get_label(): line for line in precise.get_lines() if not line.get_label().startswith("_")}
+    assert list(lines) == ["ImageNet's weights", "weights that know other actions"]
+    assert lines["weights that know other actions"].get_xydata().tolist() == [[0, 20], [2, 60]]  # 20: of 10 and 30
+    assert lines["ImageNet's weights"].get_xydata().tolist() == [[1, 20]]
+    assert told.get_title() == "actions reported"
