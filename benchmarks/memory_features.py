@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=4, help="of so many frames one is looked at")
     options = parser.parse_args()
     data, stream = load(options.data), Stream(options.movinet)
-    with Progress("features", "videos", len(data.train)) as progress:
+    with Progress("features", "video", len(data.train)) as progress:
         for video in data.train:
             target = options.folder / f"{video.name}.npz"
             if not target.exists():

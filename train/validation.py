@@ -90,7 +90,7 @@ def _predict(network: nn.Module, frames: ValidatedFrames, manifest: Manifest, ba
     rows: list[tuple[NDArray[Any], ...]] = []
     start = 0
     made = batches(frames, range(len(frames)), BATCH)
-    for batch in progress.track(made, f"validating on {len(frames)} frames", "batch", -(-len(frames) // BATCH)):
+    for batch in progress.track(made, f"validating on {len(frames)} frames", "step", -(-len(frames) // BATCH)):
         boxes, scores, labels, _ = (value.cpu().numpy() for value in decoder(*network_inputs(batch)))
         kept = scores >= MIN_SCORE
         if manifest.nms_iou < 1:
