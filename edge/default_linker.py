@@ -1,7 +1,8 @@
 """The default linker: one tube for each person, whatever they do. Pure.
 
 The life of a tube. A detection of at least `high_score` that no tube claims starts one; so does a weaker one of which
-only the action is uncertain: of many actions the likeliest may be unlikely. It is confirmed once it has been detected
+only the action is uncertain: of many actions the likeliest may be unlikely. One that lies on somebody who is seen
+already is a second box of that person, and starts none. It is confirmed once it has been detected
 for `confirm_seconds`, in two frames or more; until then the first miss ends it. Between frames it moves by the smoothed
 velocity of its centre. All tubes together take the detections that overlap their predictions most: first the strong
 ones, then, for the tubes left over, the weak ones (as ByteTrack, Zhang et al. 2022). A tube without a detection is
@@ -37,6 +38,7 @@ class LinkerSettings:
     merge_iou: float = 0.55  # detections that overlap more are one person
     match_iou: float = 0.1  # least overlap of a strong detection with a tube's prediction
     weak_match_iou: float = 0.4  # the same for a weak detection
+    start_iou: float = 0.3  # a detection that overlaps somebody who is seen in the same frame by more starts no tube
     confirm_seconds: float = 0.08  # from a tube's first detection to the one after which it may miss one
     max_missed_seconds: float = 1.2  # without a detection before a tube ends
     max_people: int = 64  # no more tubes are started
@@ -162,13 +164,25 @@ def _link(
     free = detections.scores >= settings.high_score
     free |= _any_action(detections) >= settings.any_factor * settings.high_score
     free[choice[choice >= 0]] = False
-    unclaimed = np.flatnonzero(free)
+    unclaimed = _apart(np.flatnonzero(free), detections, updated.boxes[updated.missed == 0], settings)
     unclaimed = unclaimed[: settings.max_people - len(updated.numbers)]
     if not len(unclaimed):
         return updated, next_tube
     started = new_tubes(detections.boxes[unclaimed], detections.class_scores[unclaimed], next_tube)
     live = updated.joined(started) if len(updated.numbers) else started  # `no_tubes` has no number of classes yet
     return live, next_tube + len(unclaimed)
+
+
+def _apart(
+    unclaimed: NDArray[np.intp], detections: Detections, seen: NDArray[np.float32], settings: LinkerSettings
+) -> NDArray[np.intp]:
+    """Those of the detections that lie neither on a box that is `seen` (n, 4) nor on a better one among them."""
+    if not len(unclaimed):
+        return unclaimed
+    boxes = detections.boxes[unclaimed]
+    alone = ~np.any(iou(boxes, seen) > settings.start_iou, axis=1)
+    unclaimed, boxes = unclaimed[alone], boxes[alone]
+    return unclaimed[nms(boxes, detections.scores[unclaimed], settings.start_iou)]
 
 
 def _any_action(detections: Detections) -> NDArray[np.float32]:

@@ -87,6 +87,29 @@ def test_peaks_of_several_actions_on_one_person_are_one_tube_with_all_their_scor
     assert (tube.label, tube.score) == (RUN, pytest.approx(0.8))
 
 
+@pytest.mark.parametrize(
+    ("beside", "tubes"), [(8, 1), (17, 1), (21, 1), (23, 2), (60, 2)]
+)  # overlaps 0.67 … 0.31, 0.27
+def test_a_second_box_on_somebody_starts_no_tube(beside: float, tubes: int) -> None:
+    both = detected(person(100, run=0.9), person(100 + beside, jump=0.8))
+    assert [len(tube_boxes) for tube_boxes in linked([both] * 5)] == [tubes] * 5
+    late = [detected(person(100, run=0.9))] * 3 + [both] * 5
+    assert [len(tube_boxes) for tube_boxes in linked(late)[3:]] == [tubes] * 5
+
+
+def test_somebody_who_steps_out_from_behind_another_becomes_a_tube_then() -> None:
+    story = [detected(person(100, run=0.9), person(100 + 3 * step, run=0.8)) for step in range(12)]
+    lives = [len(tube_boxes) for tube_boxes in linked(story)]
+    assert lives == [1] * 8 + [2] * 4  # 24 pixels apart they overlap by 0.25
+
+
+def test_where_somebody_was_but_is_not_seen_another_may_start() -> None:
+    strict = LinkerSettings(match_iou=0.9, weak_match_iou=0.9)
+    story = [detected(person(100, run=0.9))] * 3 + [detected(person(110, run=0.9))]
+    *_, last = linked(story, DefaultLinker(strict))
+    assert [tube_box.observed for tube_box in last] == [False, True]
+
+
 def test_a_flickering_class_does_not_change_what_a_person_does() -> None:
     frames = [detected(person(100, run=0.6, jump=0.9 if t % 6 == 5 else 0.1)) for t in range(60)]
     assert {boxes[0].label for boxes in linked(frames)} == {RUN}
