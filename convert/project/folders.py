@@ -83,11 +83,16 @@ class Project:
         """The folder of all runs."""
         return self.folder / "runs"
 
+    @property
+    def own_start(self) -> Path | None:
+        """The file of weights of one's own to begin with; None for the shipped ones and ImageNet's."""
+        return None if self.settings.start in (SHIPPED, IMAGENET) else self.folder / self.settings.start
+
     def start(self) -> str:
         """The weights to begin with, as `--weights` takes them; "" for ImageNet's. Raises AssetError."""
-        if self.settings.start in (SHIPPED, IMAGENET):
-            return str(asset_path(SHIPPED_MODEL)) if self.settings.start else ""
-        return str(self.folder / self.settings.start)
+        if self.own_start is not None:
+            return str(self.own_start)
+        return str(asset_path(SHIPPED_MODEL)) if self.settings.start else ""
 
 
 def read(folder: Path) -> Project:

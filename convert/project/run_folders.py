@@ -50,13 +50,18 @@ class RunFolder:
 
 
 def fingerprint(project: Project, options: Mapping[str, object]) -> str:
-    """A hash of all that a run depends on: settings, annotations, lists, and the videos by name, size and time."""
+    """A hash of all that a run depends on: settings, annotations, lists, weights, and the videos by name, size and time.
+
+    Of weights only one's own: the shipped ones come with a version of this package.
+    """
     digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
     lists = [project.folder / name for name in (own_data.QUIET_FILE, split_lists.VALIDATION_FILE)]
     texts = [project.folder / actions_file.NAME, *own_data.cvat_files(project.folder), *lists]
     for path in texts:
         if path.exists():
             digest.update(os.fsencode(f"{path.relative_to(project.folder)} {files.sha256_of(path)}\n"))
+    if project.own_start is not None and project.own_start.is_file():
+        digest.update(files.sha256_of(project.own_start).encode())
     videos = project.folder / project_data.VIDEOS
     for path in own_data.files_below(videos):
         if path.is_file():

@@ -39,6 +39,17 @@ def test_whatever_decides_how_a_run_turns_out_changes_its_fingerprint(project: P
     assert run_folders.fingerprint(project, {}) in seen
 
 
+def test_other_weights_of_the_same_name_change_it(project: Project) -> None:
+    start = project.folder / "start.pt"
+    (project.folder / "actions.toml").write_text('actions = ["fall"]\nstart = "start.pt"\n')
+    own = folders.read(project.folder)
+    seen = {run_folders.fingerprint(own, {})}  # there is no such file yet
+    for content in (b"one", b"two"):
+        start.write_bytes(content)
+        seen.add(run_folders.fingerprint(own, {}))
+    assert len(seen) == 3
+
+
 def test_runs_are_numbered_on(project: Project) -> None:
     first = run_folders.begin(project, "mark", {"samples": 7})
     (project.runs / "099").mkdir()  # of somebody else: without a state
