@@ -22,20 +22,25 @@ class DeployError(Exception):
 
 
 def finished_model(project: Project) -> Path:
-    """The FP32 file of the last run that is complete. Raises AnnotationError."""
-    if model := known_model(project):
-        return model
-    raise AnnotationError(f"{project.runs}: holds no complete run; korsal-train run {project.folder} makes one")
+    """The FP32 file of the last run that is complete, of no other. Raises AnnotationError."""
+    models = _models(project)
+    if not models:
+        raise AnnotationError(f"{project.runs}: holds no complete run; korsal-train run {project.folder} makes one")
+    if not models[-1].exists():
+        again = f"put it back, or write it anew with korsal-train run {project.folder}"
+        raise AnnotationError(f"{models[-1]}: is missing, the model of the last complete run; {again}")
+    return models[-1]
 
 
 def known_model(project: Project) -> Path | None:
-    """Likewise; None where no run is complete."""
-    done = [one for one in run_folders.all_runs(project) if one.state.finished]
-    for folder in reversed(done):
-        model = folder.path / f"{steps.file_name(project.name)}.onnx"
-        if model.exists():
-            return model
-    return None
+    """The last one that is there; None where no run is complete."""
+    return next((one for one in reversed(_models(project)) if one.exists()), None)
+
+
+def _models(project: Project) -> list[Path]:
+    """Of each complete run the FP32 file, whether it is there or not."""
+    done = [one.path for one in run_folders.all_runs(project) if one.state.finished]
+    return [path / f"{steps.file_name(project.name)}.onnx" for path in done]
 
 
 def activate(host: str, target: PurePosixPath, execute: Execute | None = None) -> str:

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -58,11 +60,17 @@ def run(project: Project, options: RunOptions) -> int:
 def _teach(project: Project, data: DataSet, options: RunOptions, start: Manifest | None) -> int:
     """All steps that are not done; returns the exit status."""
     folder = _folder(project, options)
-    if folder.state.finished:
-        print(f"{folder.path}: nothing has changed since it was taught; --again teaches it anew")
-        _end(project, _plan(project, folder, data, options, start), folder)
-        return 0
-    return _go(project, _plan(project, folder, data, options, start), folder)
+    plan = _plan(project, folder, data, options, start)
+    if not folder.state.finished:
+        return _go(project, plan, folder)
+    if not plan.model.exists():  # it was moved away, or the project has another name now
+        print(f"{folder.path}: nothing has changed since it was taught, but {plan.model.name} is missing: written anew")
+        return _go(project, plan, folder)
+    print(f"{folder.path}: nothing has changed since it was taught; --again teaches it anew")
+    if not (folder.path / reporting.NAME).exists():
+        reporting.report(project, folder)
+    _end(project, plan)
+    return 0
 
 
 def _check(project: Project) -> int:
@@ -121,11 +129,12 @@ def _start(project: Project) -> Manifest | None:
 
 
 def _go(project: Project, plan: RunPlan, folder: RunFolder) -> int:
-    """Every step that is not done."""
+    """Every step that is not done, or comes after one whose file is missing; then the report."""
     wanted = steps.steps(plan)
+    folder = folder.with_only([one.name for one in takewhile(partial(_is_done, folder), wanted)])
     for number, step in enumerate(wanted, 1):
         title = f"— {number} of {len(wanted)}, {step.purpose}"
-        if step.name in folder.state.done and step.makes.exists():
+        if step.name in folder.state.done:
             print(f"{title}: done before", flush=True)
             continue
         step = _continued(step, plan)
@@ -135,8 +144,13 @@ def _go(project: Project, plan: RunPlan, folder: RunFolder) -> int:
             print(progress.next_step(TRAIN, "run", project.folder))
             return status
         folder = folder.with_done(step.name)
-    _end(project, plan, folder.with_all_done())
+    reporting.report(project, folder.with_all_done())
+    _end(project, plan)
     return 0
+
+
+def _is_done(folder: RunFolder, step: RunStep) -> bool:
+    return step.name in folder.state.done and step.makes.exists()
 
 
 def _continued(step: RunStep, plan: RunPlan) -> RunStep:
@@ -186,11 +200,9 @@ def _shown(program: str, words: Sequence[str]) -> str:
     return shlex.join([program, *few])
 
 
-def _end(project: Project, plan: RunPlan, folder: RunFolder) -> None:
-    """The report, unless there is one, and what was made."""
-    if not (folder.path / reporting.NAME).exists():
-        reporting.report(project, folder)
-    print(progress.file_summary(folder.path / reporting.NAME))
+def _end(project: Project, plan: RunPlan) -> None:
+    """What was made."""
+    print(progress.file_summary(plan.run / reporting.NAME))
     for path in model_files(plan.model):
         print(progress.file_summary(path))
     print(progress.next_step(TRAIN, "deploy", project.folder, "root@DEVICE"))

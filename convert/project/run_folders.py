@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -39,6 +39,12 @@ class RunFolder:
     def with_done(self, step: str) -> "RunFolder":
         """The run after one more step; kept on the disk. Raises AnnotationError."""
         return self._kept(RunState(self.state.fingerprint, (*self.state.done, step), False, self.state.options))
+
+    def with_only(self, steps: Sequence[str]) -> "RunFolder":
+        """The run as if only these steps were done; kept on the disk where that differs. Raises AnnotationError."""
+        if self.state.done == tuple(steps):
+            return self
+        return self._kept(RunState(self.state.fingerprint, tuple(steps), False, self.state.options))
 
     def with_all_done(self) -> "RunFolder":
         """The run at its end; kept on the disk. Raises AnnotationError."""

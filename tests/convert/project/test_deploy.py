@@ -11,6 +11,7 @@ from convert.project.deploy import DeployError
 from convert.project.folders import Project
 from convert.project.run_folders import RunState
 from tests.support.memory_model import write_memory_model
+from train.datasets.annotation_records import AnnotationError
 
 SSH = '#!/bin/sh\n[ "$1" = -- ] && shift\nshift\nexec sh -c "$*"\n'  # "log in" here
 SCP = """#!/bin/sh
@@ -50,6 +51,15 @@ def test_without_a_host_it_says_what_to_do(project: Project, capsys: pytest.Capt
     assert f"{project.runs}/001/mine-int8.onnx" in out
     assert '[model]\npath = "/etc/korsal-edge/models/mine.onnx"' in out
     assert "other.txt" not in out
+
+
+def test_the_model_of_an_older_run_is_not_taken_for_the_last_one(project: Project) -> None:
+    last = project.runs / "003"
+    last.mkdir()
+    run_folders.save(last, RunState("mark", ("train",), True))
+    with pytest.raises(AnnotationError, match=r"003/mine\.onnx: is missing, the model of the last complete run; put"):
+        deploy.finished_model(project)
+    assert deploy.known_model(project) == project.runs / "001" / "mine.onnx"
 
 
 def test_the_files_arrive(project: Project, programs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

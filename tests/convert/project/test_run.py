@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from convert.project import folders, run
+from convert.project import folders, run, run_folders
 from convert.project.__main__ import main
 from convert.project.run import RunOptions
-from convert.project.steps import EVALUATE
+from convert.project.steps import EVALUATE, RunPlan, RunStep
 from edge.engines import onnxruntime_engine
 from edge.packages import MissingPackageError
 from tests.support.made_project import ACTIONS, SCENES, add_video, begin_small, change, make_project
@@ -101,6 +101,39 @@ def test_start_scores_are_chosen_on_a_quiet_scene_even_where_there_is_one_alone(
     assert run._silent([busy, street], [yard]) == [yard]
     assert run._silent([busy, street], [busy]) == [street]
     assert run._silent([busy], [busy]) == []
+
+
+def test_what_comes_after_a_missing_file_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where that is stopped: else a model would have no scores, or those of the one before."""
+    list(folders.create(tmp_path, ACTIONS))
+    project, done, stops = folders.read(tmp_path), list[str](), {"choose"}
+
+    def do(step: RunStep) -> int:
+        done.append(step.name)
+        step.makes.parent.mkdir(exist_ok=True)
+        step.makes.write_text(step.name)
+        return 130 if step.name in stops else 0
+
+    def go() -> tuple[int, list[str]]:
+        done.clear()
+        return run._go(project, plan, run_folders.all_runs(project)[0]), done
+
+    monkeypatch.setattr(run, "_done_by", do)
+    monkeypatch.setattr(run.reporting, "report", lambda _, folder: (folder.path / "report.html").write_text("new"))
+    folder = run_folders.begin(project, "mark", {})
+    plan = RunPlan(tmp_path, folder.path, "mine", "", (), int8=False)
+    (folder.path / "report.html").write_text("of a run that had not ended")
+    assert go() == (130, ["train", "export", "detect", "choose"])
+    stops.clear()
+    assert go() == (0, ["choose", "score", "finish"])
+    assert (folder.path / "report.html").read_text() == "new"
+    plan.model.rename(tmp_path / "moved.onnx")
+    stops.add("detect")
+    assert go() == (130, ["export", "detect"])
+    assert not run_folders.all_runs(project)[0].state.finished
+    stops.clear()
+    assert go() == (0, ["detect", "choose", "score", "finish"])
+    assert run_folders.all_runs(project)[0].state.done == ("train", "export", "detect", "choose", "score", "finish")
 
 
 def test_weights_that_cannot_be_begun_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
