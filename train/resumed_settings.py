@@ -16,6 +16,11 @@ def changed(before: Mapping[str, Any], settings: TrainSettings) -> list[str]:
     return [key for key, value in now.items() if _place(key, before.get(key)) != _place(key, value)]
 
 
+def same_places(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether settings that name files or folders name those that a checkpoint's do."""
+    return all(_place(key, before.get(key)) == _place(key, value) for key, value in now.items())
+
+
 def _place(key: str, value: Any) -> Any:
     """A setting as it is compared: a file or folder by its resolved path."""
     if key == "data":

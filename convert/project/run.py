@@ -85,17 +85,33 @@ def _folder(project: Project, options: RunOptions) -> RunFolder:
     mark = run_folders.fingerprint(project, options.kept)
     known = run_folders.all_runs(project)
     if known and known[-1].state.fingerprint == mark and not (options.again and known[-1].state.finished):
-        return known[-1]
+        if _can_go_on(project, known[-1]):
+            return known[-1]
+        print(f"{known[-1].path}: was begun with data or weights in another place, so a new run begins")
     return run_folders.begin(project, mark, options.kept)
+
+
+def _can_go_on(project: Project, folder: RunFolder) -> bool:
+    """Whether what was begun to be learned, if anything, was of the project and the weights where they are now."""
+    from train import checkpoint, resumed_settings
+
+    last = folder.path / "train" / "last.pt"
+    if steps.LEARN in folder.state.done or not last.exists():
+        return True
+    try:
+        saved = checkpoint.load(last).settings
+    except checkpoint.CheckpointError:
+        return True  # the step that reads it says why
+    return resumed_settings.same_places(saved, {"data": [str(project.folder)], "weights": project.start()})
 
 
 def _plan(project: Project, folder: RunFolder, data: DataSet, options: RunOptions, start: Manifest | None) -> RunPlan:
     training, held = (data.train, ()) if options.all_groups else split_lists.held_out(data.train)
     return RunPlan(
-        folder=project.folder,
+        folder=project.folder.resolve(),  # so that it goes on from wherever it is called
         run=folder.path,
         name=project.name,
-        weights=project.start(),
+        weights=str(Path(weights).resolve()) if (weights := project.start()) else "",
         calibration=tuple(data.video(video.name) for video in training),
         quiet=tuple(data.video(video.name) for video in _silent(training, held)),
         validates=not options.all_groups,

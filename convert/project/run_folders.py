@@ -56,7 +56,7 @@ class RunFolder:
 
 
 def fingerprint(project: Project, options: Mapping[str, object]) -> str:
-    """A hash of all that a run depends on: settings, annotations, lists, weights, and the videos by name, size and time.
+    """A hash of what a run depends on: settings, annotations, lists, weights, and the videos by name, size and time.
 
     Of weights only one's own: the shipped ones come with a version of this package.
     """

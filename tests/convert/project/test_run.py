@@ -16,6 +16,10 @@ from convert.project.steps import EVALUATE, RunPlan, RunStep
 from edge.engines import onnxruntime_engine
 from edge.packages import MissingPackageError
 from tests.support.made_project import ACTIONS, SCENES, add_video, begin_small, change, make_project
+from tests.support.untrained_model import MANIFEST
+from train import checkpoint
+from train.checkpoint import Checkpoint
+from train.datasets import loader
 from train.datasets.annotation_records import VideoAnnotation
 from train.evaluation import start_scores
 
@@ -134,6 +138,24 @@ def test_what_comes_after_a_missing_file_is_done_again(tmp_path: Path, monkeypat
     stops.clear()
     assert go() == (0, ["detect", "choose", "score", "finish"])
     assert run_folders.all_runs(project)[0].state.done == ("train", "export", "detect", "choose", "score", "finish")
+
+
+def test_it_goes_on_from_another_folder_and_begins_anew_in_another_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Training refuses to go on with other data, and knows its data by its place."""
+    monkeypatch.chdir(tmp_path)
+    project, options = folders.read(make_project(Path("mine"), clips=1)), RunOptions()
+    folder = run._folder(project, options)
+    plan = run._plan(project, folder, loader.load(project.folder), options, None)
+    settings = {"data": [run.steps.steps(plan)[0].words[0]], "weights": plan.weights}
+    checkpoint.save(Checkpoint(MANIFEST, {}, settings), folder.path / "train" / "last.pt")
+    monkeypatch.chdir("mine")
+    assert run._folder(folders.read(Path()), options).path == Path("runs/001")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").rename("moved")
+    assert run._folder(folders.read(Path("moved")), options).path == Path("moved/runs/002")
+    assert "moved/runs/001: was begun with data or weights in another place, so a new run" in capsys.readouterr().out
 
 
 def test_weights_that_cannot_be_begun_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
