@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from edge.cameras.container import bytes_missing
@@ -115,22 +115,41 @@ def _print_summary(data: DataSet, files: Mapping[str, FileFacts]) -> None:
 
 
 def _of_division(data: DataSet) -> list[Fault]:
-    """What is worth knowing of what is held out for validation."""
+    """What is worth knowing of what is held out for validation, and of what is for testing."""
     choice = split_lists.choice(data.train)
     texts = [choice.note] if choice.note else []
     if any(video.tubes for video in data.train):
         texts += scenes.lacks(data.labels, data.train, choice.held)
+    if data.rate is None:  # published data are divided as they were published
+        texts += _divided(data, choice.held)
     return [Fault("", text, serious=False) for text in texts]
 
 
+def _divided(data: DataSet, held: Sequence[bool]) -> Iterator[str]:
+    """Scenes of which the lists divide the videos."""
+    cure = f"divide by whole scenes, or tell them apart ({actions_file.NAME}: scenes)"
+    tested = (False,) * len(data.train) + (True,) * len(data.test)
+    for videos, apart, what in ((data.train, held, "held out"), ((*data.train, *data.test), tested, "for testing")):
+        names = [video.name for video in videos]
+        for one, other in scenes.divided(names, split_lists.scene_names(videos), apart):
+            yield f"{one} is {what}, and {other} of the same scene is not, so scores will be too good; {cure}"
+
+
 def _of_project(folder: Path, data: DataSet) -> list[Fault]:
-    """Which videos of a project are not used. Raises AnnotationError."""
-    left = project_data.unused(folder, data) if (folder / actions_file.NAME).exists() else []
-    if not left:
+    """Which videos of a project are not used, and which show no scene by their names. Raises AnnotationError."""
+    if not (folder / actions_file.NAME).exists():
         return []
-    named = ", ".join(left[:MOST_NAMED]) + " …" * (len(left) > MOST_NAMED)
-    which = "1 video is" if len(left) == 1 else f"{len(left)} videos are"
-    return [Fault("", f"{which} neither annotated nor quiet, and not learned from: {named}", serious=False)]
+    texts = []
+    if left := project_data.unused(folder, data):
+        which = "1 video is" if len(left) == 1 else f"{len(left)} videos are"
+        texts.append(f"{which} neither annotated nor quiet, and not learned from: {_some(left)}")
+    if alone := project_data.nameless(folder, data):
+        texts.append(f"scenes finds none in these names, so each counts as a scene of its own: {_some(alone)}")
+    return [Fault("", text, serious=False) for text in texts]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:MOST_NAMED]) + " …" * (len(names) > MOST_NAMED)
 
 
 def _kinds(videos: Sequence[VideoAnnotation], files: Mapping[str, FileFacts]) -> str:

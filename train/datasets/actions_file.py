@@ -63,12 +63,15 @@ class ActionsFile:
             return None
         if self.scenes == BY_FOLDER:
             return video.rpartition("/")[0] or video
-        found = re.search(self.scenes, video)
-        return (found[1] if found else None) or video
+        return self._found(video) or video
 
-    def names_scene(self, videos: Sequence[str]) -> bool:
-        """Whether the expression, if there is one, finds a scene in the name of one of the videos."""
-        return self.scenes in (BY_NAME, BY_FOLDER) or any(re.search(self.scenes, video) for video in videos)
+    def nameless(self, videos: Sequence[str]) -> list[str]:
+        """Of the videos those in whose names the expression, if there is one, finds no scene."""
+        return [] if self.scenes in (BY_NAME, BY_FOLDER) else [one for one in videos if not self._found(one)]
+
+    def _found(self, video: str) -> str | None:
+        found = re.search(self.scenes, video)
+        return found[1] if found else None
 
     def is_listed(self, video: str, patterns: Sequence[str]) -> bool:
         """Whether a pattern is that of the video, or of its scene."""

@@ -135,6 +135,12 @@ def unused(project: Path, data: DataSet) -> list[str]:
     return [name for name in video_names(project) if name not in used]
 
 
+def nameless(project: Path, data: DataSet) -> list[str]:
+    """The videos in whose names the expression for scenes finds none. Raises AnnotationError."""
+    names = [video.name for video in (*data.train, *data.test)]
+    return actions_file.read(project / actions_file.NAME).nameless(names)
+
+
 def _nothing_annotated(project: Path, names: Sequence[str], files: Sequence[Path]) -> str:
     if not names:
         return f"{project / VIDEOS}: holds no video; {FILL}"
@@ -157,7 +163,7 @@ def _placed(video: VideoAnnotation, settings: ActionsFile) -> VideoAnnotation:
 
 def _check_scenes(project: Path, settings: ActionsFile, names: Sequence[str]) -> None:
     """AnnotationError where an expression finds a scene in no name: each video would be a scene of its own."""
-    if not settings.names_scene(names):
+    if names and len(settings.nameless(names)) == len(names):
         raise AnnotationError(
             f"{project / actions_file.NAME}: scenes finds nothing in any name, as {names[0]}; correct the expression"
         )

@@ -133,6 +133,14 @@ def _covers(videos: Sequence[VideoAnnotation], held: Sequence[bool]) -> bool:
     return all(label in shown for label, number in count.items() if number > 1 and label != NO_ACTION)
 
 
+def divided(names: Sequence[str], scenes: Sequence[str], apart: Sequence[bool]) -> Iterator[tuple[str, str]]:
+    """Of each scene with videos on both sides the first one that is set apart, and the first one that is not."""
+    sides: dict[str, dict[bool, str]] = {}
+    for name, scene, out in zip(names, scenes, apart, strict=True):
+        sides.setdefault(scene, {}).setdefault(out, name)
+    return ((found[True], found[False]) for found in sides.values() if len(found) > 1)
+
+
 def lacks(labels: Sequence[str], videos: Sequence[VideoAnnotation], held: Sequence[bool]) -> Iterator[str]:
     """What the division lacks, a sentence for each action that is learned from or held out only."""
     shown = {side: Counter[int]() for side in (False, True)}

@@ -106,6 +106,23 @@ CASES: dict[str, tuple[Callable[[Path], None], str]] = {
         "wrong: hall/Dunk_0: Dunk in frames 4 to 10 (Dunk_0.xml, track 0 from CVAT's frame 3): a box that leaves the "
         "frame in frame 4 and 6 more; draw it inside",
     ),
+    "a scene of which one video is held out": (
+        edit("actions.toml", ("# validation = .*", 'validation = ["hall/Dunk_0"]')),
+        "note: hall/Dunk_0 is held out, and hall/Surf_0 of the same scene is not, so scores will be too good; divide by "
+        "whole scenes, or tell them apart (actions.toml: scenes)",
+    ),
+    "a scene of which one video is for testing": (
+        edit("actions.toml", ("# test = .*", 'test = ["beach/Surf_0"]')),
+        "note: beach/Surf_0 is for testing, and beach/Dunk_0 of the same scene is not, so scores will be too good",
+    ),
+    "an expression that finds a scene in some names": (
+        edit("actions.toml", ('scenes = "auto"', 'scenes = "^(beach|yard|street)"')),
+        "note: scenes finds none in these names, so each counts as a scene of its own: hall/Dunk_0, hall/Surf_0\n",
+    ),
+    "an expression that finds a scene in none": (
+        edit("actions.toml", ('scenes = "auto"', 'scenes = "(garage)?hall|yard|beach|street"')),
+        "actions.toml: scenes finds nothing in any name, as beach/Dunk_0; correct the expression",
+    ),
     "a later version of CVAT's format": (
         edit(FIRST_XML, ("<version>1.1", "<version>2.0")),
         "hall/Dunk_0.xml: not CVAT for video 1.1 (it is of version '2.0', and 1.1 is read); export each task by itself",

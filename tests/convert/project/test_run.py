@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from convert.project import folders, run, run_folders
+from convert.project import folders, reporting, run, run_folders, steps
 from convert.project.__main__ import main
 from convert.project.run import RunOptions
 from convert.project.steps import EVALUATE, RunPlan, RunStep
@@ -123,7 +123,7 @@ def test_what_comes_after_a_missing_file_is_done_again(tmp_path: Path, monkeypat
         return run._go(project, plan, run_folders.all_runs(project)[0]), done
 
     monkeypatch.setattr(run, "_done_by", do)
-    monkeypatch.setattr(run.reporting, "report", lambda _, folder: (folder.path / "report.html").write_text("new"))
+    monkeypatch.setattr(reporting, "report", lambda _, folder: (folder.path / "report.html").write_text("new"))
     folder = run_folders.begin(project, "mark", {})
     plan = RunPlan(tmp_path, folder.path, "mine", "", (), int8=False)
     (folder.path / "report.html").write_text("of a run that had not ended")
@@ -148,7 +148,7 @@ def test_it_goes_on_from_another_folder_and_begins_anew_in_another_place(
     project, options = folders.read(make_project(Path("mine"), clips=1)), RunOptions()
     folder = run._folder(project, options)
     plan = run._plan(project, folder, loader.load(project.folder), options, None)
-    settings = {"data": [run.steps.steps(plan)[0].words[0]], "weights": plan.weights}
+    settings = {"data": [steps.steps(plan)[0].words[0]], "weights": plan.weights}
     checkpoint.save(Checkpoint(MANIFEST, {}, settings), folder.path / "train" / "last.pt")
     monkeypatch.chdir("mine")
     assert run._folder(folders.read(Path()), options).path == Path("runs/001")

@@ -109,6 +109,13 @@ def test_an_action_of_one_scene_is_learned_and_said_to_lack_others() -> None:
     assert lack == "fall is only in scenes that are held out, so it is not learned; hold out others"
 
 
+def test_the_scenes_that_a_division_cuts() -> None:
+    names, places = ("a", "b", "c", "d", "e"), ("hall", "yard", "hall", "yard", "hall")
+    assert [*scenes.divided(names, places, (False, True, True, True, True))] == [("c", "a")]
+    assert [*scenes.divided(names, places, (False, True, False, True, False))] == []
+    assert [*scenes.divided((), (), ())] == []
+
+
 def test_quiet_videos_are_held_out_too() -> None:
     videos = [*(video(f"{place}_1", 0) for place in "abcdef"), *(video(f"{place}_1") for place in "uvwxy")]
     shown = [one.tubes != () for one in split_lists.held_out(videos)[1]]
