@@ -271,7 +271,8 @@ def sentences(error: ValidationError) -> list[str]:
 def _problem(error: ErrorDetails) -> str:
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])
-    return "is missing" if error["type"] == "missing" else error["msg"].replace("Input should", "must")
+    said = error["msg"].replace("Input should", "must").replace("a valid tuple", "a list")
+    return {"missing": "is missing", "unexpected_keyword_argument": "is unknown"}.get(error["type"], said)
 
 
 def _refusal(problems: Sequence[str]) -> ManifestError:

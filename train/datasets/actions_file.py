@@ -10,7 +10,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from pydantic.dataclasses import dataclass
 
 from edge.manifest import NOT_A_NAME, is_name, labels_problem, sentences
-from edge.text import TextError, decode_utf8, near_duplicates
+from edge.text import TextError, decode_utf8, near_duplicates, to_nfc
 from train.datasets.annotation_records import AnnotationError
 from train.datasets.cvat import NOTHING
 from train.datasets.scenes import matches
@@ -25,11 +25,13 @@ NAME = "actions.toml"
 LARGEST = 65_536  # bytes; more is no file of this kind
 BY_NAME, BY_FOLDER = "auto", "folder"
 _LISTED = Annotated[tuple[str, ...], Field(max_length=4096)]
+_ACTIONS = Annotated[_LISTED, AfterValidator(lambda given: tuple(map(to_nfc, given)))]  # as CVAT's are read
 _PATTERNS = Annotated[_LISTED, AfterValidator(lambda given: tuple(map(without_suffix, given)))]
 
 
 def _pattern(text: str) -> str:
-    """ValueError where a text is neither a word for a rule nor a pattern with one group."""
+    """ValueError where a text is neither a word for a rule nor a pattern with one group; it is to fit names in NFC."""
+    text = to_nfc(text)
     if text in (BY_NAME, BY_FOLDER):
         return text
     try:
@@ -49,7 +51,7 @@ class ActionsFile:
     `validation`, `test`, `quiet`: patterns of names of videos or scenes, with `*` and `?`, without endings.
     """
 
-    actions: _LISTED
+    actions: _ACTIONS
     name: str = ""
     start: str = "shipped"
     scenes: Annotated[str, AfterValidator(_pattern)] = BY_NAME

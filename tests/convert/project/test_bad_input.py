@@ -108,8 +108,8 @@ CASES: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "a scene of which one video is held out": (
         edit("actions.toml", ("# validation = .*", 'validation = ["hall/Dunk_0"]')),
-        "note: hall/Dunk_0 is held out, and hall/Surf_0 of the same scene is not, so scores will be too good; divide by "
-        "whole scenes, or tell them apart (actions.toml: scenes)",
+        "note: hall/Dunk_0 is held out, and hall/Surf_0 of the same scene is not, so scores will be too good; "
+        "divide by whole scenes, or tell them apart (actions.toml: scenes)",
     ),
     "a scene of which one video is for testing": (
         edit("actions.toml", ("# test = .*", 'test = ["beach/Surf_0"]')),

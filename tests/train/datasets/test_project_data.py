@@ -42,6 +42,18 @@ def test_its_videos_and_actions(tmp_path: Path) -> None:
     assert data.video("yard/two").name == "two.MKV"
 
 
+def test_names_in_another_form_of_unicode(tmp_path: Path) -> None:
+    """As an editor of macOS may have them: an e and an accent."""
+    decomposed = "Ge\u0301ant"
+    text = f'actions = ["{decomposed}"]\nscenes = "({decomposed}).*"\nquiet = ["{decomposed}/*"]\n'
+    project(tmp_path, text, ("door/one.mp4", f"{decomposed}/two.mkv"))
+    written(tmp_path / "annotations", (decomposed, [box(4), box(5)]))
+    data = loader.load(tmp_path)
+    assert data.labels == ("G\u00e9ant",)
+    assert [len(video.tubes) for video in data.train] == [0, 1]
+    assert [video.scene for video in data.train] == ["G\u00e9ant", "door/one"]
+
+
 def test_quiet_tested_and_validated_videos(tmp_path: Path) -> None:
     text = ACTIONS + 'quiet = ["street/*"]\ntest = ["yard"]\nvalidation = ["door"]\nscenes = "folder"\nname = "mine"\n'
     project(tmp_path, text, ("door/one.mp4", "yard/two.mkv", "street/a.avi", "hall/nothing.mp4"))
@@ -84,12 +96,12 @@ def test_scenes(scenes: str, name: str, scene: str | None, tmp_path: Path) -> No
         ("actions = [", r"actions.toml: is not TOML \(.*\); correct that line"),
         ("", "actions is missing"),
         ("actions = []", "names no action; write them as actions = "),
-        ('actions = "fall"', "actions must be a valid tuple"),
+        ('actions = "fall"', "actions must be a list"),
         ("actions = [1]", "actions.0 must be a valid string"),
         ('actions = ["fall", "Fall"]', "the actions 'fall' and 'Fall' are one but for their spelling; keep one"),
         ('actions = ["fall", "fall"]', "are one but for their spelling"),
         ('actions = ["fall", ""]', "is not a list of distinct names"),
-        (ACTIONS + "colour = 1", "colour"),
+        (ACTIONS + "colour = 1", "colour is unknown"),
         (ACTIONS + "scenes = '('", "scenes is no regular expression"),
         (ACTIONS + "scenes = 'a+'", "scenes has 0 groups; put what names the scene into one pair of brackets"),
         (ACTIONS + "test = ['garage']", "test names garage, which is no annotated video or scene"),
