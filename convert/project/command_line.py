@@ -140,12 +140,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _folder(text: str) -> Path:
+    """As given; from the root on where its name begins like an option, for it becomes a word of other commands."""
+    path = Path(text)
+    return path.absolute() if str(path).startswith("-") else path
+
+
 def _added(
     commands: "argparse._SubParsersAction[Parser]", name: str, command: Callable[[argparse.Namespace], int], text: str
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     parser.set_defaults(command=command)
-    parser.add_argument("project", type=Path, help="the project folder")
+    parser.add_argument("project", type=_folder, help="the project folder")
     progress.add_option(parser)
     return parser
 

@@ -116,7 +116,7 @@ def _classifier(plan: RunPlan) -> RunStep:
 
 
 def _export(plan: RunPlan, known: Sequence[object]) -> RunStep:
-    words = ["export", plan.trained, "-o", plan.model, "--name", plan.name]
+    words = ["export", plan.trained, "-o", plan.model, f"--name={plan.name}"]  # which may begin like an option
     words += [*(["--licence", plan.licence] if plan.licence else []), *known]
     name, purpose = ("finish", "put scores into the model") if known else ("export", "write the model")
     return _step(name, purpose, CONVERT, words, plan.model)

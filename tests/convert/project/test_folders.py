@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from convert.project import folders
+from convert.project import command_line, folders
 from convert.project.__main__ import main
 from train.datasets.annotation_records import AnnotationError
 
@@ -57,6 +57,13 @@ def test_what_cannot_be_begun(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     (tmp_path / "file").touch()
     assert main(["new", str(tmp_path / "file")]) == 1
     assert "file: cannot be written (" in capsys.readouterr().err
+
+
+def test_a_folder_named_like_an_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "./-x", "--actions", "fall"]) == 0
+    assert command_line._parser().parse_args(["run", "./-x"]).project == tmp_path / "-x"
+    assert command_line._parser().parse_args(["run", "../x"]).project == Path("../x")
 
 
 def test_weights_to_begin_with(tmp_path: Path) -> None:

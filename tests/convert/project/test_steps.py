@@ -49,6 +49,12 @@ def test_a_run_that_goes_on_resumes_its_training_alone(tmp_path: Path) -> None:
     assert classifier.parser().parse_args(continued["classifier"][1:]).out == plan.trained
 
 
+def test_a_name_like_an_option() -> None:
+    for name in ("export", "finish"):
+        exported = words(replace(PLAN, name="-v2"), name)
+        assert command_line._subcommand_parser().parse_args(exported).name == "-v2"
+
+
 def test_a_long_name_makes_no_longer_file_name_than_a_disk_takes() -> None:
     for name in ("x" * 250, "日本" * 120):
         assert 100 < len(steps.file_name(name).encode()) <= 160
