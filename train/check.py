@@ -88,11 +88,11 @@ def _facts(path: Path) -> FileFacts:
     if not path.exists():
         return FileFacts(unreadable=f"{path}: no such file, nor of another ending")
     try:
-        size, indices = probe(path).size, decodable_frames(path)
+        info, indices = probe(path), decodable_frames(path)
     except CaptureError as error:
         return FileFacts(unreadable=str(error))
     damaged = sorted(set(range(indices[-1] + 1)) - set(indices))
-    return FileFacts(indices[-1] + 1, size, "", tuple(damaged), bytes_missing(path))
+    return FileFacts(indices[-1] + 1, info.size, "", tuple(damaged), bytes_missing(path), info.fps)
 
 
 def _print_summary(data: DataSet, files: Mapping[str, FileFacts]) -> None:

@@ -18,6 +18,7 @@ SMALLEST = 4.0  # pixels of a side; less is no person
 LONGER = 2  # frames by which file and annotation may differ
 NEAR = 0.5  # overlap of boxes in a frame, without which two tubes are hardly one
 MOST_BESIDE = 500
+MOST_APART = 1.5  # times: frame rates of one data set
 FEW = 5  # tubes of one box are no mistake
 TWICE = 0.9  # two tubes of one label that overlap by more are one
 
@@ -36,6 +37,7 @@ class FileFacts:
     """What a video file holds: frames (None where not counted) and (width, height); or why it cannot be read.
 
     `damaged` are the numbers of frames, from 0, that cannot be decoded; `missing` bytes lie beyond the file's end.
+    `rate`: frames a second, 0 where unknown.
     """
 
     frames: int | None = None
@@ -43,6 +45,7 @@ class FileFacts:
     unreadable: str = ""
     damaged: tuple[int, ...] = ()
     missing: int = 0
+    rate: float = 0.0
 
 
 def faults(data: DataSet, files: Mapping[str, FileFacts]) -> list[Fault]:
@@ -56,6 +59,7 @@ def faults(data: DataSet, files: Mapping[str, FileFacts]) -> list[Fault]:
             found += _of_file(video, files[video.name])
             found += _beyond(video, files[video.name], data.labels)
     found += _of_shapes(videos)
+    found += _of_rates(data, files)
     return [*found, *(note for video in videos for note in _of_looking(video, files.get(video.name, FileFacts())))]
 
 
@@ -85,6 +89,16 @@ def _of_shapes(videos: Sequence[VideoAnnotation]) -> Iterator[Fault]:
     if single >= FEW and 2 * single > len(counts):
         text = f"{single} of {len(counts)} tubes have one box: draw each action as one track, not as shapes"
         yield Fault("", text, serious=False)
+
+
+def _of_rates(data: DataSet, files: Mapping[str, FileFacts]) -> Iterator[Fault]:
+    """Motion is that of frames side by side, whatever time lies between: of other rates it looks otherwise."""
+    known = [(files[video.name].rate, video.name) for video in data.train if video.name in files]
+    rates = sorted(one for one in known if one[0])
+    if data.rate is None and rates and rates[-1][0] > MOST_APART * rates[0][0]:
+        low, high = (f"{rate:.3g} ({name})" for rate, name in (rates[0], rates[-1]))
+        text = f"frames a second are {low} to {high}, and motion is learned from frame to frame in all videos"
+        yield Fault("", f"{text}: film at one rate, or convert them before they are annotated", serious=False)
 
 
 def _of_tubes(video: VideoAnnotation, labels: Sequence[str]) -> Iterator[str]:

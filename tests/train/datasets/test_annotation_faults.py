@@ -45,6 +45,17 @@ def with_box(place: int, *corners: float) -> np.ndarray:
     return boxes
 
 
+@pytest.mark.parametrize(("rates", "noted"), [((25, 30), False), ((10, 25), True), ((0, 25), False), ((25,), False)])
+def test_videos_of_other_frame_rates(rates: tuple[float, ...], noted: bool) -> None:
+    names = "bcd"[: len(rates)]
+    found = data(train=tuple(VideoAnnotation(name, 20, ()) for name in names))
+    files = {name: FileFacts(20, rate=rate) for name, rate in zip(names, rates, strict=True)}
+    text = "frames a second are 10 (b) to 25 (c), and motion is learned from frame to frame in all videos: film at one"
+    assert (text in fault_texts(found, files)) is noted
+    assert "frames a second" not in fault_texts(replace(found, rate=25.0), files)
+    assert "frames a second" not in fault_texts(found)
+
+
 @pytest.mark.parametrize(
     ("tubes", "expected"),
     [
