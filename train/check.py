@@ -117,6 +117,9 @@ def _print_summary(data: DataSet, files: Mapping[str, FileFacts]) -> None:
 def _of_division(data: DataSet) -> list[Fault]:
     """What is worth knowing of what is held out for validation, and of what is for testing."""
     choice = split_lists.choice(data.train)
+    if choice.held and all(choice.held):
+        listed = f"shorten validation in {actions_file.NAME}, or {split_lists.VALIDATION_FILE}"
+        return [Fault("", f"every video for training is held out, so nothing would be learned; {listed}")]
     texts = [choice.note] if choice.note else []
     if any(video.tubes for video in data.train):
         texts += scenes.lacks(data.labels, data.train, choice.held)

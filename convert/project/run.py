@@ -115,7 +115,7 @@ def _plan(project: Project, folder: RunFolder, data: DataSet, options: RunOption
         calibration=tuple(data.video(video.name) for video in training),
         quiet=tuple(data.video(video.name) for video in _silent(training, held)),
         validates=not options.all_groups,
-        tested=bool(data.test) and not options.all_groups,
+        tested=any(video.tubes for video in data.test) and not options.all_groups,
         samples=options.samples,
         seed=options.seed,
         int8=options.int8,

@@ -22,9 +22,9 @@ class RunPlan:
     """What a run is to do: with which weights, on which videos, into which folder.
 
     `weights`: "" for ImageNet's. `calibration`: videos to learn from. `quiet`: those in which no event may begin.
-    `validates`: whether anything is held out; `tested`: whether videos are kept for a last score. `int8`:
-    whether files of that precision are made too. `silent`: without progress. `remembers`: whether the weights take a
-    memory's maps, of which a classifier is learnt anew.
+    `validates`: whether anything is held out; `tested`: whether videos that show an action are kept for a last score.
+    `int8`: whether files of that precision are made too. `silent`: without progress. `remembers`: whether the weights
+    take a memory's maps, of which a classifier is learnt anew.
     """
 
     folder: Path

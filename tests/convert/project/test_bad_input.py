@@ -111,6 +111,10 @@ CASES: dict[str, tuple[Callable[[Path], None], str]] = {
         "note: hall/Dunk_0 is held out, and hall/Surf_0 of the same scene is not, so scores will be too good; "
         "divide by whole scenes, or tell them apart (actions.toml: scenes)",
     ),
+    "all held out": (
+        edit("actions.toml", ("# validation = .*", 'validation = ["*"]')),
+        "wrong: every video for training is held out, so nothing would be learned; shorten validation in actions",
+    ),
     "a scene of which one video is for testing": (
         edit("actions.toml", ("# test = .*", 'test = ["beach/Surf_0"]')),
         "note: beach/Surf_0 is for testing, and beach/Dunk_0 of the same scene is not, so scores will be too good",

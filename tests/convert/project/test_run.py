@@ -12,6 +12,7 @@ import torch
 from convert.project import folders, reporting, run, run_folders, steps
 from convert.project.__main__ import main
 from convert.project.run import RunOptions
+from convert.project.run_folders import RunFolder, RunState
 from convert.project.steps import EVALUATE, RunPlan, RunStep
 from edge.engines import onnxruntime_engine
 from edge.packages import MissingPackageError
@@ -138,6 +139,24 @@ def test_what_comes_after_a_missing_file_is_done_again(tmp_path: Path, monkeypat
     stops.clear()
     assert go() == (0, ["detect", "choose", "score", "finish"])
     assert run_folders.all_runs(project)[0].state.done == ("train", "export", "detect", "choose", "score", "finish")
+
+
+def test_quiet_videos_alone_give_no_last_score(tmp_path: Path) -> None:
+    """Nothing is right or wrong about actions in them: that of the held-out scenes is kept."""
+    project = make_project(tmp_path / "mine", clips=1)
+    names = [step.name for step in steps.steps(_planned(project))]
+    assert "score" in names
+    assert "detect-test" not in names
+    change(project, '# test = ["garage"]', 'test = ["street_1"]')
+    assert [step.name for step in steps.steps(_planned(project))] == names
+    change(project, '"street_1"', '"street_1", "hall"')
+    assert "detect-test" in [step.name for step in steps.steps(_planned(project))]
+
+
+def _planned(project: Path) -> RunPlan:
+    options = RunOptions()
+    found = folders.read(project)
+    return run._plan(found, RunFolder(project / "runs" / "001", RunState("")), loader.load(project), options, None)
 
 
 def test_it_goes_on_from_another_folder_and_begins_anew_in_another_place(
