@@ -68,6 +68,8 @@ def deploy(project: Project, host: str | None, folder: PurePosixPath = FOLDER, e
 
     Files of the same names are replaced only when all new ones have arrived whole. `execute` runs a command.
     """
+    if not folder.is_absolute():  # config.toml names it, and the commands run in several folders
+        raise DeployError(f"--folder {folder}: begins in no certain place; give it from the root on, like {FOLDER}")
     model = finished_model(project)
     target = folder / model.name
     if host is None:

@@ -9,6 +9,7 @@ from edge import files
 from edge.config.config_file import SHIPPED_MODEL
 from edge.manifest import NOT_A_NAME, is_name
 from edge.shipped_files import asset_path
+from edge.text import to_nfc
 from train.datasets import actions_file, own_data, project_data
 from train.datasets.actions_file import ActionsFile
 from train.datasets.annotation_records import AnnotationError
@@ -103,6 +104,16 @@ def read(folder: Path) -> Project:
     return Project(folder, actions_file.read(path))
 
 
+def _lacking(path: Path, actions: Sequence[str]) -> str:
+    """Which of the actions a file that is kept does not list; "" where it lists all."""
+    try:
+        known = actions_file.read(path).actions
+    except AnnotationError:  # as where it lists none yet
+        known = ()
+    missing = [one for one in actions if to_nfc(one) not in known]
+    return f", and does not list {', '.join(missing)}; add that to its actions" if missing else ""
+
+
 def create(folder: Path, actions: Sequence[str]) -> Iterator[str]:
     """Write what the folder lacks; yields a sentence on each thing. What is there stays. Raises AnnotationError."""
     if actions and (problem := actions_file.actions_problem(actions)):
@@ -120,7 +131,7 @@ def create(folder: Path, actions: Sequence[str]) -> Iterator[str]:
             yield f"{folder / name}/: {'kept' if known else 'new'}"
         for name, text in contents.items():
             if (folder / name).exists():
-                yield f"{folder / name}: kept"
+                yield f"{folder / name}: kept" + _lacking(folder / name, actions) * (name == actions_file.NAME)
             else:
                 files.write_new(folder / name, text.encode())
                 yield f"{folder / name}: new"

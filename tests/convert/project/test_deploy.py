@@ -53,6 +53,12 @@ def test_without_a_host_it_says_what_to_do(project: Project, capsys: pytest.Capt
     assert "other.txt" not in out
 
 
+def test_a_folder_that_depends_on_where_one_is(project: Project) -> None:
+    for folder in ("models", "~/models"):
+        with pytest.raises(DeployError, match=f"--folder {folder}: begins in no certain place; give it from the"):
+            deploy.deploy(project, None, PurePosixPath(folder))
+
+
 def test_the_model_of_an_older_run_is_not_taken_for_the_last_one(project: Project) -> None:
     last = project.runs / "003"
     last.mkdir()

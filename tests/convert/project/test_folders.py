@@ -29,10 +29,20 @@ def test_what_is_there_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out.splitlines()[:4] == [
         f"{tmp_path}/videos/: kept",
         f"{tmp_path}/annotations/: kept",
-        f"{tmp_path}/actions.toml: kept",
+        f"{tmp_path}/actions.toml: kept, and does not list fall; add that to its actions",
         f"{tmp_path}/README.md: new",
     ]
     assert folders.read(tmp_path).settings.actions == ("climb",)
+
+
+def test_actions_that_a_kept_file_does_not_list_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, words = tmp_path / "mine" / "actions.toml", ["new", str(tmp_path / "mine")]
+    main(words)
+    for given, lacking in ((["fall", "climb"], "fall, climb"), (["sit", "fall"], "sit"), (["fall"], "")):
+        assert main([*words, "--actions", *given]) == 0
+        more = f", and does not list {lacking}; add that to its actions" if lacking else ""
+        assert f"{path}: kept{more}\n" in capsys.readouterr().out
+        path.write_text('actions = ["fall", "climb"]\n')
 
 
 def test_every_line_of_the_example_may_be_used(tmp_path: Path) -> None:
