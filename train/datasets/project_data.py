@@ -16,12 +16,18 @@ from train.datasets.tracks import NamedVideo
 
 VIDEOS = "videos"
 FILL = "copy some there, or record them with korsal-edge record"
+UNREAD = {  # of data sets without actions.toml, and what to do instead
+    "testlist.txt": "name its videos there as test",
+    "trainlist.txt": "name there as test what is not to be learned from",
+    own_data.COCO_FILE: f"export CVAT for video 1.1 into {own_data.CVAT_FOLDER}/",
+}
 PERSON = "person"  # the label of somebody who does none of the actions, unless it is one of them
 
 
 def load(project: Path) -> DataSet:
     """Its videos: annotated or quiet ones to learn from but for those that `test` names. Raises AnnotationError."""
     settings = actions_file.read(project / actions_file.NAME)
+    _check_unread(project)
     names = video_names(project)
     files = own_data.cvat_files(project)
     parts = [_known(read_cvat(path), path, names, settings, project) for path in files]
@@ -159,6 +165,15 @@ def _nothing_annotated(project: Path, names: Sequence[str], files: Sequence[Path
 def _placed(video: VideoAnnotation, settings: ActionsFile) -> VideoAnnotation:
     listed = settings.is_listed(video.name, settings.validation) if settings.validation else None
     return replace(video, scene=settings.scene(video.name), validates=listed)
+
+
+def _check_unread(project: Path) -> None:
+    """AnnotationError where a file that divides or annotates other data sets would go unseen."""
+    for name, cure in UNREAD.items():
+        if (project / name).exists():
+            raise AnnotationError(
+                f"{project / name}: is not read beside {actions_file.NAME}; {cure}, and take this file away"
+            )
 
 
 def _check_scenes(project: Path, settings: ActionsFile, names: Sequence[str]) -> None:

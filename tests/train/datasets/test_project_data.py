@@ -207,6 +207,14 @@ def test_videos_that_are_not_used(tmp_path: Path) -> None:
     assert project_data.unused(tmp_path, loader.load(tmp_path)) == ["yard/two"]
 
 
+@pytest.mark.parametrize("name", ["testlist.txt", "trainlist.txt", "annotations.json"])
+def test_what_only_other_data_sets_have(name: str, tmp_path: Path) -> None:
+    """Else what is for testing would be learned from."""
+    (project(tmp_path) / name).touch()
+    with pytest.raises(AnnotationError, match=f"{name}: is not read beside actions.toml; .*, and take this file away"):
+        loader.load(tmp_path)
+
+
 def test_nothing_annotated(tmp_path: Path) -> None:
     project(tmp_path, videos=())
     with pytest.raises(AnnotationError, match="videos: no such folder; put the videos there"):
