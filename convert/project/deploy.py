@@ -72,16 +72,23 @@ def deploy(project: Project, host: str | None, folder: PurePosixPath = FOLDER, e
         raise DeployError(f"--folder {folder}: begins in no certain place; give it from the root on, like {FOLDER}")
     model = finished_model(project)
     target = folder / model.name
+    note, lines = _passed_over(project, model), config_lines(target)
     if host is None:
         made = "\n".join(f"  {path}" for path in run.model_files(model))
-        return f"Copy to the device:\n{made}\nand in its config.toml:\n{config_lines(target)}"
+        return f"{note}Copy to the device:\n{made}\nand in its config.toml:\n{lines}"
     if host.startswith("-") or not host:
         raise DeployError(f"{host!r} is no host; give one as ssh does, like root@jetson")
     _copy(run.model_files(model), host, folder, execute or _run)
     return (
-        f"{host}: has {target} and its other precisions; in its config.toml:\n{config_lines(target)}\n"
+        f"{note}{host}: has {target} and its other precisions; in its config.toml:\n{lines}\n"
         f"Next: ssh {shlex.quote(host)} systemctl restart korsal-edge"
     )
+
+
+def _passed_over(project: Project, model: Path) -> str:
+    """A line on the last run where that is not the model's; "" where it is."""
+    last = run_folders.all_runs(project)[-1].path
+    return f"{last}: is not complete, so the model is that of {model.parent}\n" if last != model.parent else ""
 
 
 def remote(host: str, path: str) -> str:

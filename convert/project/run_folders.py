@@ -89,12 +89,15 @@ def all_runs(project: Project) -> list[RunFolder]:
 def one_of(project: Project, number: str | None) -> RunFolder:
     """The run of that number; None: the last one in which something was learned. Raises AnnotationError."""
     known = [one for one in all_runs(project) if one.state.done]
-    if number is not None:
-        known = [one for one in known if one.path.name == number]
     if not known:
-        which = "no run that has learned something" if number is None else f"no run {number} that has learned something"
-        raise AnnotationError(f"{project.runs}: holds {which}; korsal-train run {project.folder} makes one")
-    return known[-1]
+        raise AnnotationError(
+            f"{project.runs}: holds no run that has learned something; korsal-train run {project.folder} makes one"
+        )
+    wanted = [one for one in known if number is None or one.path.name == number.zfill(3)]
+    if not wanted:
+        names = ", ".join(one.path.name for one in known)
+        raise AnnotationError(f"{project.runs}: no run {number} has learned something; those that have: {names}")
+    return wanted[-1]
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """`korsal-train deploy`: files arrive whole or not at all; ssh and scp are replaced by programs that stay here."""
 
 import os
+import shutil
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -51,6 +52,18 @@ def test_without_a_host_it_says_what_to_do(project: Project, capsys: pytest.Capt
     assert f"{project.runs}/001/mine-int8.onnx" in out
     assert '[model]\npath = "/etc/korsal-edge/models/mine.onnx"' in out
     assert "other.txt" not in out
+
+
+def test_a_later_run_that_is_not_complete_is_named(
+    project: Project, programs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = f"{project.runs}/002: is not complete, so the model is that of {project.runs}/001"
+    for words in ([], ["root@jetson", "--folder", str(tmp_path / "models")]):
+        assert main(["deploy", str(project.folder), *words]) == 0
+        assert capsys.readouterr().out.splitlines()[0] == said
+    shutil.rmtree(project.runs / "002")
+    assert main(["deploy", str(project.folder)]) == 0
+    assert "is not complete" not in capsys.readouterr().out
 
 
 def test_a_folder_that_depends_on_where_one_is(project: Project) -> None:

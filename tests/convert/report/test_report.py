@@ -162,9 +162,9 @@ def test_scores_of_other_videos_or_broken_ones(tmp_path: Path) -> None:
 def test_which_run(finished: Finished, capsys: pytest.CaptureFixture[str]) -> None:
     project, folder = finished
     assert run_folders.one_of(project, None).path == folder.path
-    assert run_folders.one_of(project, "001").path == folder.path
+    assert run_folders.one_of(project, "001").path == run_folders.one_of(project, "1").path == folder.path
     assert main(["report", str(project.folder), "--run", "002"]) == 1
-    assert "holds no run 002 that has learned something; korsal-train run" in capsys.readouterr().err
+    assert "no run 002 has learned something; those that have: 001" in capsys.readouterr().err
 
 
 def test_an_action_that_was_renamed_is_no_crash(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
