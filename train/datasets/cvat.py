@@ -25,6 +25,7 @@ ACTION = "action"  # the attribute that names the action, where there is one
 REMEDY = "export each task by itself, as CVAT for video 1.1"
 NOTHING = ("", "none", "__undefined__")
 FLAGS = {"0": False, "1": True, "False": False, "True": True, "false": False, "true": True}
+MOST_OTHERS = 64  # things that attributes but the action's say of a track, of which more are left out
 DEEPEST = 32  # tags within one another
 EXTENT = ("size", "start_frame", "stop_frame")  # fields that define which frames were annotated
 ABSOLUTE = re.compile(r"[\\/]|[A-Za-z]:[\\/]")  # the beginning of such a path, of Linux or of Windows
@@ -41,6 +42,7 @@ class _Track:
     label: str
     boxes: list[Box] = field(default_factory=list)
     told: dict[int, str | None] = field(default_factory=dict)  # its attribute's action, by frame
+    others: dict[str, None] = field(default_factory=dict)  # what other attributes say, as `name=value`
 
 
 @dataclass(eq=False)
@@ -100,6 +102,8 @@ class _Reader:
         if of_shape and self.attribute.strip().lower() == ACTION:
             track = self.tracks[-1]
             track.told[track.boxes[-1].frame] = None if words.lower() in NOTHING else to_nfc(words)
+        elif of_shape and len(self.tracks[-1].others) < MOST_OTHERS:
+            self.tracks[-1].others[to_nfc(f"{self.attribute.strip()}={words}")] = None
         elif self.path == ["annotations", "version"] and not words.startswith("1."):
             raise ValueError(f"it is of version {words[:20]!r}, and 1.1 is read")
         elif self.path[:2] == ["annotations", "meta"]:
@@ -137,7 +141,8 @@ def read_cvat(path: Path) -> NamedVideo:
     except (expat.ExpatError, ValueError, LookupError, OverflowError) as error:
         raise AnnotationError(f"{path}: not CVAT for video 1.1 ({reason(error)}); {REMEDY}") from error
     size = (width, height) if width > 0 and height > 0 else None
-    tubes = tuple(replace(one, origin=_origin(path, one)) for one in tubes)
+    others = [tuple(track.others) for track in reader.tracks]
+    tubes = tuple(replace(one, origin=_origin(path, one), others=others[one.track]) for one in tubes)
     declared = any(reader.number(name) is not None for name in EXTENT)
     frames = int(annotated_frames.max(initial=-1)) + 1 if declared else 0
     return NamedVideo(name, frames, size, tubes, annotated_frames, path.name)

@@ -10,9 +10,9 @@ from edge.text import to_nfc
 from train.datasets import actions_file, own_data
 from train.datasets.actions_file import ActionsFile
 from train.datasets.annotation_records import AnnotationError, DataSet, VideoAnnotation
-from train.datasets.cvat import read_cvat
+from train.datasets.cvat import ACTION, read_cvat
 from train.datasets.split_lists import list_of_names
-from train.datasets.tracks import NamedVideo
+from train.datasets.tracks import NamedTube, NamedVideo
 
 VIDEOS = "videos"
 FILL = "copy some there, or record them with korsal-edge record"
@@ -78,7 +78,22 @@ def _known(video: NamedVideo, path: Path, names: Sequence[str], settings: Action
                 f"{path}: track {one.track} is {one.label!r} from frame {one.tube.first_frame} on, which is no action "
                 f"of {project / actions_file.NAME}; {_remedy(one.label, settings.actions)}"
             )
+        elif said := _said_otherwise(one, settings.actions):
+            raise AnnotationError(
+                f"{path}: track {one.track}, {PERSON}, says {said} from frame {one.tube.first_frame} on, but what "
+                f"somebody does is read from the attribute {ACTION} alone; rename it, and export it again"
+            )
     return replace(video, name=_file_name(video.name, path, names), tubes=tuple(tubes))
+
+
+def _said_otherwise(one: NamedTube, actions: Sequence[str]) -> str:
+    """What another attribute says of one of the actions, as a list or as a box to tick; "" where none does."""
+    known = {action.casefold() for action in actions}
+    for said in one.others:
+        name, _, value = said.casefold().partition("=")
+        if value in known or (name in known and value == "true"):
+            return said
+    return ""
 
 
 def _remedy(label: str, actions: Sequence[str]) -> str:

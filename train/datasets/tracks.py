@@ -29,13 +29,15 @@ class Box:
 class NamedTube:
     """A tube whose label is a name; its `tube.label` and `tube.video` mean nothing yet.
 
-    `track` is its place in the file, from 0; `origin` names both for a reader.
+    `track` is its place in the file, from 0; `origin` names both for a reader. `others`: what attributes of the track
+    but the action's say, as `name=value`.
     """
 
     label: str
     tube: Tube
     track: int = 0
     origin: str = ""
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

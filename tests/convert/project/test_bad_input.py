@@ -65,6 +65,15 @@ CASES: dict[str, tuple[Callable[[Path], None], str]] = {
         "hall/Dunk_0.xml: track 0 is 'dunk' from frame 3 on, which is no action of {project}/actions.toml; "
         "name it 'Dunk' in CVAT, or add it there",
     ),
+    "an action in an attribute of another name": (
+        edit(FIRST_XML, ('name="action"', 'name="activity"')),
+        "hall/Dunk_0.xml: track 0, person, says activity=Dunk from frame 3 on, but what somebody does is read from the "
+        "attribute action alone; rename it, and export it again",
+    ),
+    "an action as a box to tick": (
+        edit(FIRST_XML, ('name="action">Dunk', 'name="dunk">true')),
+        "hall/Dunk_0.xml: track 0, person, says dunk=true from frame 3 on, but what somebody does is read from the",
+    ),
     "an action twice with other capitals": (
         edit("actions.toml", (r'"Dunk", ', '"Dunk", "DUNK", ')),
         "actions.toml: the actions 'Dunk' and 'DUNK' are one but for their spelling; keep one",
