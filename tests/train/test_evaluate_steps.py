@@ -260,8 +260,10 @@ def test_videos_without_annotations_can_be_watched(tmp_path: Path, capsys: pytes
     assert saved.frame_counts.tolist() == [FRAMES, FRAMES]
     (tmp_path / "other").mkdir()
     write_video(tmp_path / "other" / "street.mp4")
+    assert run("detect", model, "--videos", street, tmp_path / "other" / "street.mp4", "-o", found) == 0
+    assert detection_file.load(found).video_names == ("street", "other/street")
     capsys.readouterr()
-    assert run("detect", model, "--videos", street, tmp_path / "other" / "street.mp4", "-o", found) == 1
+    assert run("detect", model, "--videos", street, yard.parent / "other" / ".." / "street.mp4", "-o", found) == 1
     assert "two videos of this name" in capsys.readouterr().err
     assert run("detect", model, "--videos", tmp_path / "none.mp4", "-o", found) == 1
     assert "none.mp4" in capsys.readouterr().err

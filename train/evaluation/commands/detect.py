@@ -1,6 +1,7 @@
 """Shell. `korsal-evaluate detect`: runs a model over videos and saves its detections."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -69,8 +70,12 @@ def _annotated_videos(
 
 
 def _own_videos(files: Sequence[Path]) -> list[tuple[VideoAnnotation, Path]]:
-    """Videos without annotations, named after their files."""
+    """Videos without annotations, named after their files; where two have one name, after their folders too."""
     names = [file.stem for file in files]
+    if len(set(names)) < len(names):
+        whole = [os.path.abspath(file) for file in files]
+        common = os.path.commonpath(map(os.path.dirname, whole))
+        names = [Path(os.path.relpath(one, common)).with_suffix("").as_posix() for one in whole]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise EvaluationError(f"{twice[0]}: two videos of this name; rename one, results go by the name")
