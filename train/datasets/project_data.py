@@ -38,7 +38,7 @@ def load(project: Path) -> DataSet:
         raise AnnotationError(_nothing_annotated(project, names, files))
     videos = [_placed(video, settings) for _, video in sorted(by_name.items())]
     for key in ("test", "validation"):
-        _check_used(project, key, getattr(settings, key), videos, settings)
+        _check_used(project, key, [video.name for video in videos], names, settings)
     tested = [settings.is_listed(video.name, settings.test) for video in videos]
     _check_scenes(project, settings, names)
     _check_apart(project, settings, [video for video, out in zip(videos, tested, strict=True) if not out])
@@ -146,7 +146,10 @@ def quiet_names(project: Path, settings: ActionsFile, names: Sequence[str]) -> l
             raise AnnotationError(f"{listed}: {name} is not in {VIDEOS}/; correct the name, or take it off")
     for pattern in settings.quiet:
         if not any(settings.is_listed(name, [pattern]) for name in names):
-            raise AnnotationError(f"{project / actions_file.NAME}: quiet names {pattern}, which is no video or scene")
+            cure = _spelling(pattern, names) if names else FILL
+            raise AnnotationError(
+                f"{project / actions_file.NAME}: quiet names {pattern}, which is no video or scene; {cure}"
+            )
     return wanted + [name for name in names if settings.is_listed(name, settings.quiet)]
 
 
@@ -208,12 +211,19 @@ def _check_apart(project: Path, settings: ActionsFile, learned: Sequence[VideoAn
             )
 
 
-def _check_used(
-    project: Path, key: str, patterns: Iterable[str], videos: Sequence[VideoAnnotation], settings: ActionsFile
-) -> None:
-    """AnnotationError where a pattern is that of no video."""
+def _check_used(project: Path, key: str, used: Sequence[str], names: Sequence[str], settings: ActionsFile) -> None:
+    """AnnotationError where a pattern is that of no video that is used; `names`: of all that there are."""
+    patterns: tuple[str, ...] = getattr(settings, key)
     for pattern in patterns:
-        if not any(settings.is_listed(video.name, [pattern]) for video in videos):
+        if not any(settings.is_listed(name, [pattern]) for name in used):
+            there = any(settings.is_listed(name, [pattern]) for name in names)
+            cure = "annotate it, or take it off" if there else _spelling(pattern, used)
             raise AnnotationError(
-                f"{project / actions_file.NAME}: {key} names {pattern}, which is no annotated video or scene"
+                f"{project / actions_file.NAME}: {key} names {pattern}, which is no annotated video or scene; {cure}"
             )
+
+
+def _spelling(pattern: str, names: Sequence[str]) -> str:
+    """The cure for a pattern that is that of no video: the name that is most like it."""
+    (close,) = difflib.get_close_matches(pattern, names, 1, 0.0)
+    return f"names are like {close}, and * stands for any letters"

@@ -104,7 +104,14 @@ def test_scenes(scenes: str, name: str, scene: str | None, tmp_path: Path) -> No
         (ACTIONS + "colour = 1", "colour is unknown"),
         (ACTIONS + "scenes = '('", "scenes is no regular expression"),
         (ACTIONS + "scenes = 'a+'", "scenes has 0 groups; put what names the scene into one pair of brackets"),
-        (ACTIONS + "test = ['garage']", "test names garage, which is no annotated video or scene"),
+        (
+            ACTIONS + "test = ['garage']",
+            "test names garage, which is no annotated video or scene; names are like door/",
+        ),
+        (
+            ACTIONS + "test = ['yard']",
+            "test names yard, which is no annotated video or scene; annotate it, or take it off",
+        ),
         (ACTIONS + "validation = ['gar?ge*']", r"validation names gar\?ge\*, which is no annotated video"),
         (ACTIONS + "quiet = ['door']", "door/one is annotated with actions, but also named as quiet"),
         ("\xff\xfe", "is saved as UTF-16"),
@@ -115,7 +122,7 @@ def test_scenes(scenes: str, name: str, scene: str | None, tmp_path: Path) -> No
             ACTIONS + r"scenes = '(.+)_\d+\.mp4'",
             "scenes finds nothing in any name, as door/one; correct the expression",
         ),
-        (ACTIONS + "quiet = ['steet/*']", r"actions.toml: quiet names steet/\*, which is no video or scene"),
+        (ACTIONS + "quiet = ['steet/*']", r"actions.toml: quiet names steet/\*, which is no video or scene; names"),
         (ACTIONS + "quiet = ['']", "quiet names , which is no video or scene"),
         (ACTIONS + "quiet = ['door/one.mp4']", "door/one is annotated with actions, but also named as quiet"),
         (
