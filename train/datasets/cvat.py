@@ -145,7 +145,8 @@ def read_cvat(path: Path) -> NamedVideo:
     tubes = tuple(replace(one, origin=_origin(path, one), others=others[one.track]) for one in tubes)
     declared = any(reader.number(name) is not None for name in EXTENT)
     frames = int(annotated_frames.max(initial=-1)) + 1 if declared else 0
-    return NamedVideo(name, frames, size, tubes, annotated_frames, path.name)
+    idle = [(n, track.label) for n, track in enumerate(reader.tracks) if track.told and not any(track.told.values())]
+    return NamedVideo(name, frames, size, tubes, annotated_frames, path.name, tuple(idle))
 
 
 def _origin(path: Path, one: NamedTube) -> str:

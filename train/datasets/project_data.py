@@ -69,6 +69,13 @@ def name_of(videos: Path, path: Path) -> str:
 
 def _known(video: NamedVideo, path: Path, names: Sequence[str], settings: ActionsFile, project: Path) -> NamedVideo:
     """A video of CVAT, named as its file in the project, with the tubes of known actions alone."""
+    unsaid = next((one for one in video.idle if one[1] in settings.actions and one[1] != PERSON), None)
+    if unsaid is not None:
+        number, label = unsaid
+        raise AnnotationError(
+            f"{path}: track {number} is labelled {label}, but its attribute {ACTION} says in every frame that nothing "
+            "is done, and that counts; set it there, or take the attribute off that label, and export it again"
+        )
     tubes = []
     for one in video.tubes:
         if one.label in settings.actions:

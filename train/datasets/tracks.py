@@ -45,6 +45,7 @@ class NamedVideo:
     """A video before its labels are numbered; `frames` is 0 and `size` (width, height) None where unknown.
 
     `annotated_frames` are the frames that were annotated, with boxes or without. `file`: the name of its file.
+    `idle`: tracks with boxes of which an attribute says throughout that nothing is done, each with its label.
     """
 
     name: str
@@ -53,6 +54,7 @@ class NamedVideo:
     tubes: tuple[NamedTube, ...]
     annotated_frames: AnnotatedFrames = None
     file: str = ""
+    idle: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(eq=False)

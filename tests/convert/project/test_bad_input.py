@@ -70,6 +70,10 @@ CASES: dict[str, tuple[Callable[[Path], None], str]] = {
         "hall/Dunk_0.xml: track 0, person, says activity=Dunk from frame 3 on, but what somebody does is read from the "
         "attribute action alone; rename it, and export it again",
     ),
+    "an action as a label, whose attribute says none": (
+        edit(FIRST_XML, ('label="person"', 'label="Dunk"'), (">Dunk</attribute>", ">none</attribute>")),
+        "hall/Dunk_0.xml: track 0 is labelled Dunk, but its attribute action says in every frame that nothing is done",
+    ),
     "an action as a box to tick": (
         edit(FIRST_XML, ('name="action">Dunk', 'name="dunk">true')),
         "hall/Dunk_0.xml: track 0, person, says dunk=true from frame 3 on, but what somebody does is read from the",
