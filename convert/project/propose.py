@@ -1,5 +1,6 @@
 """`korsal-train propose`: finds people in a project's videos and writes their tubes for CVAT. Shell."""
 
+import errno
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -181,4 +182,5 @@ def _save(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         files.write_atomically(path, text.encode())
     except OSError as error:
-        raise AnnotationError(f"{path}: cannot be written ({error.strerror}); free space on the disk") from error
+        cure = "shorten the video's name" if error.errno == errno.ENAMETOOLONG else "free space on the disk"
+        raise AnnotationError(f"{path}: cannot be written ({error.strerror}); {cure}") from error

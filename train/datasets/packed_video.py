@@ -17,6 +17,7 @@ from edge.terminal import progress
 from train.datasets.video_names import stays_inside
 
 JPEG_QUALITY = 95
+LONGEST_STEM = 190  # bytes of a video's name, of the 255 that a file's name may have
 FORMAT = b"2"  # part of the file's name; version 1 left out the frames after a damaged one
 REMEDY = "delete the file, it is created again"
 
@@ -122,7 +123,9 @@ def packed_path(name: str, video: Path, cache: Path) -> Path:
     except OSError:
         size, changed = 0, 0  # reading it will fail with the reason
     source = b"\0".join([FORMAT, os.fsencode(video.resolve()), str(size).encode(), str(changed).encode()])
-    return cache / f"{name}.{hashlib.sha256(source).hexdigest()[:16]}.frames"
+    folder, slash, stem = name.rpartition("/")
+    short = os.fsencode(stem)[:LONGEST_STEM].decode(errors="ignore")
+    return cache / f"{folder}{slash}{short}.{hashlib.sha256(source).hexdigest()[:16]}.frames"
 
 
 def open_packed(videos: Iterable[tuple[str, Path]], cache: Path) -> dict[str, PackedVideo]:

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,17 @@ def test_what_is_packed_is_not_packed_again(video: Path, tmp_path: Path) -> None
     assert first.path.parent == tmp_path / "cache" / "A"
     assert open_packed([("A/a", video)], tmp_path / "cache")["A/a"].path.stat().st_mtime_ns == written
     assert list(first.path.parent.iterdir()) == [first.path]
+
+
+def test_a_name_as_long_as_a_disk_takes(video: Path, tmp_path: Path) -> None:
+    """Letters of two bytes each, of which none is cut in half."""
+    names = [f"A/{'x' * odd}{'é' * 120}{end}" for odd in (0, 1) for end in "ab"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(video, tmp_path / f"{name}.avi")
+    opened = open_packed([(name, tmp_path / f"{name}.avi") for name in names], tmp_path / "cache")
+    assert [len(opened[name]) for name in names] == [6] * 4
+    assert len({one.path for one in opened.values()}) == 4
 
 
 def test_videos_of_one_name_in_one_cache_are_distinguished(video: Path, tmp_path: Path) -> None:
