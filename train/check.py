@@ -1,6 +1,7 @@
 """`korsal-train check`: what is wrong with the annotations of data sets, and contact sheets to inspect. Shell."""
 
 import argparse
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from edge.cameras.container import bytes_missing
 from edge.cameras.video_file import CaptureError, decodable_frames, probe
+from edge.files import sha256_of
 from edge.terminal import progress
 from edge.terminal.arguments import Parser, whole_number, with_commas
 from train.datasets import actions_file, joint, loader, project_data, scenes, split_lists
@@ -65,7 +67,8 @@ def _of_one(sets: Sequence[DataSet], place: int, options: argparse.Namespace) ->
     """
     data = sets[place]
     files = {} if options.no_videos else _files(data)
-    found = [*faults(data, files), *_of_division(data), *_of_project(options.data[place], data)]
+    copies = () if options.no_videos else _of_copies(data)
+    found = [*faults(data, files), *copies, *_of_division(data), *_of_project(options.data[place], data)]
     print(end="\n" * (len(sets) > 1))
     _print_summary(data, files)
     _print_faults(found, options.most)
@@ -93,6 +96,21 @@ def _facts(path: Path) -> FileFacts:
         return FileFacts(unreadable=str(error))
     damaged = sorted(set(range(indices[-1] + 1)) - set(indices))
     return FileFacts(indices[-1] + 1, info.size, "", tuple(damaged), bytes_missing(path), info.fps)
+
+
+def _of_copies(data: DataSet) -> Iterator[Fault]:
+    """Videos whose files are one, byte for byte: what is learned from one is no news in the other."""
+    by_size: dict[int, dict[str, Path]] = {}
+    for video in (*data.train, *data.test):
+        path = data.video(video.name)
+        if os.access(path, os.R_OK) and path.is_file():  # what cannot be read is told elsewhere
+            by_size.setdefault(path.stat().st_size, {})[video.name] = path
+    first: dict[str, str] = {}
+    for paths in (one for one in by_size.values() if len(one) > 1):
+        for name, path in paths.items():
+            other = first.setdefault(sha256_of(path), name)
+            if other != name:
+                yield Fault(name, f"its file is a copy of that of {other}; take one of the two away", serious=False)
 
 
 def _print_summary(data: DataSet, files: Mapping[str, FileFacts]) -> None:

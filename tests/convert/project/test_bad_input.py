@@ -51,6 +51,10 @@ def one_scene(project: Path) -> None:
         shutil.rmtree(project / "videos" / f"street_{number}")
 
 
+def copied(project: Path) -> None:
+    shutil.copy(project / "videos/hall/Dunk_0.avi", project / "videos/street_1/quiet.avi")
+
+
 CASES: dict[str, tuple[Callable[[Path], None], str]] = {
     "one scene only": (
         one_scene,
@@ -123,6 +127,10 @@ CASES: dict[str, tuple[Callable[[Path], None], str]] = {
         edit("actions.toml", ("# validation = .*", 'validation = ["hall/Dunk_0"]')),
         "note: hall/Dunk_0 is held out, and hall/Surf_0 of the same scene is not, so scores will be too good; "
         "divide by whole scenes, or tell them apart (actions.toml: scenes)",
+    ),
+    "a video twice under two names": (
+        copied,
+        "note: street_1/quiet: its file is a copy of that of hall/Dunk_0; take one of the two away",
     ),
     "all held out": (
         edit("actions.toml", ("# validation = .*", 'validation = ["*"]')),
