@@ -1,7 +1,8 @@
 """The default linker: one tube for each person, whatever they do. Pure.
 
 The life of a tube. A detection of at least `high_score` that no tube claims starts one; so does a weaker one of which
-only the action is uncertain: of many actions the likeliest may be unlikely. One that lies on somebody who is seen
+only the action is uncertain: of many actions the likeliest may be unlikely, or a model's scores are low, and events of
+the action begin at less. One that lies on somebody who is seen
 already is a second box of that person, and starts none. It is confirmed once it has been detected
 for `confirm_seconds`, in two frames or more; until then the first miss ends it. Between frames it moves by the smoothed
 velocity of its centre. All tubes together take the detections that overlap their predictions most: first the strong
@@ -13,6 +14,7 @@ All of that goes by the time of the frames, not by their number: gains and facto
 raised to the time that has passed.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,7 +23,8 @@ from numpy.typing import NDArray
 from edge.assignment import assign
 from edge.boxes import iou, nms
 from edge.detector import MIN_SCORE, Detections
-from edge.linker import UNIT, LinkerState, elapsed_units
+from edge.event_settings import EventSettings
+from edge.linker import UNIT, Linker, LinkerState, elapsed_units
 from edge.tubes import TubeBox
 
 LEAST_HITS = 2  # frames with a detection before a tube may miss one, however slow the camera is
@@ -117,14 +120,28 @@ class DefaultLinker:
 
     settings: LinkerSettings = LinkerSettings()
     minimum_score: float = MIN_SCORE
+    start_scores: tuple[
+        float, ...
+    ] = ()  # of each action, by label; who reaches one starts a tube too; see `for_events`
 
     def step(self, state: LinkerState, detections: Detections, time: float) -> tuple[LinkerState, tuple[TubeBox, ...]]:
         """As `Linker.step`."""
         elapsed = elapsed_units(state, time)
         live = state.live if isinstance(state.live, LiveTubes) else no_tubes()
         live = live.where(_in_time(live, elapsed, state.elapsed, self.settings))
-        live, next_tube = _link(live, _merged(detections, self.settings), elapsed, state.next_tube, self.settings)
+        merged = _merged(detections, self.settings)
+        starts = _may_start(merged, self)
+        live, next_tube = _link(live, merged, starts, elapsed, state.next_tube, self.settings)
         return LinkerState(time, elapsed, next_tube, live), _tube_boxes(live)
+
+
+def for_events(linker: Linker, events: EventSettings, labels: Sequence[str]) -> Linker:
+    """The linker for these events: the default one starts tubes where events begin at less than its `high_score`."""
+    if not isinstance(linker, DefaultLinker):
+        return linker
+    high = linker.settings.high_score
+    scores = tuple(min(events.for_action(label).start_score, high) for label in labels)
+    return replace(linker, start_scores=scores if min(scores, default=high) < high else ())
 
 
 def _in_time(live: LiveTubes, elapsed: float, usual: float, settings: LinkerSettings) -> NDArray[np.bool_]:
@@ -154,15 +171,28 @@ def _merged(detections: Detections, settings: LinkerSettings) -> Detections:
     return Detections(boxes[best], scores[best], labels[best], joint)
 
 
+def _may_start(detections: Detections, linker: DefaultLinker) -> NDArray[np.bool_]:
+    """(N,) whether a detection may start a tube, if no tube claims it."""
+    high, found = linker.settings.high_score, detections.scores >= linker.settings.high_score
+    found |= _any_action(detections) >= linker.settings.any_factor * high
+    if linker.start_scores:
+        found |= np.any(detections.class_scores >= np.array(linker.start_scores, np.float32), axis=1)
+    return found
+
+
 def _link(
-    live: LiveTubes, detections: Detections, elapsed: float, next_tube: int, settings: LinkerSettings
+    live: LiveTubes,
+    detections: Detections,
+    starts: NDArray[np.bool_],
+    elapsed: float,
+    next_tube: int,
+    settings: LinkerSettings,
 ) -> tuple[LiveTubes, int]:
-    """The live tubes after this frame, and the next free tube number."""
+    """The live tubes after this frame, and the next free tube number; `starts` (N,): which detections may start one."""
     predicted = _predicted(live, elapsed)
     choice = _match(predicted, detections, settings)
     updated = _updated(predicted, choice, detections, elapsed, settings) if len(choice) else predicted
-    free = detections.scores >= settings.high_score
-    free |= _any_action(detections) >= settings.any_factor * settings.high_score
+    free = starts.copy()
     free[choice[choice >= 0]] = False
     unclaimed = _apart(np.flatnonzero(free), detections, updated.boxes[updated.missed == 0], settings)
     unclaimed = unclaimed[: settings.max_people - len(updated.numbers)]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import detector, events, inference, linker, people_count, streaming_memory, tile_merging, tiles
-from edge.default_linker import DefaultLinker
+from edge.default_linker import DefaultLinker, for_events
 from edge.detector import Detections
 from edge.event_settings import EventSettings
 from edge.events import Event, EventState
@@ -224,7 +224,8 @@ def _link_and_decide(
 ) -> tuple[PipelineState, tuple[TubeBox, ...], tuple[Event, ...]]:
     """The tubes and events of one frame, from its detections."""
     frame, settings = given.frame, given.settings
-    linked, tube_boxes = settings.linker.step(state.linker, found, frame.monotonic_time)
+    rule = for_events(settings.linker, settings.events, manifest.labels)
+    linked, tube_boxes = rule.step(state.linker, found, frame.monotonic_time)
     lap("link")
     event_state, published = events.step(state.events, tube_boxes, frame, manifest.labels, settings.events)
     lap("events")

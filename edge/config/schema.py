@@ -117,6 +117,7 @@ class LinkerConfig(Table):
     merge_iou: Fraction = LinkerSettings.merge_iou
     match_iou: Fraction = LinkerSettings.match_iou
     weak_match_iou: Fraction = LinkerSettings.weak_match_iou
+    start_iou: Fraction = LinkerSettings.start_iou
     confirm_seconds: LinkerSeconds = LinkerSettings.confirm_seconds
     max_missed_seconds: LinkerSeconds = LinkerSettings.max_missed_seconds
     max_people: Annotated[int, Field(ge=1, le=1000)] = LinkerSettings.max_people

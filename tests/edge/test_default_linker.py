@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.default_linker import DefaultLinker, LinkerSettings
+from edge.default_linker import DefaultLinker, LinkerSettings, for_events
+from edge.event_settings import ActionSettings, EventSettings
 from edge.korsal_linker import KorsalLinker
 from edge.linker import UNIT, initial
 from tests.support.people import JUMP, LABELS, LINKER, RUN, detected, linked, person, standing
@@ -141,6 +142,26 @@ def test_a_weak_detection_starts_a_tube_where_it_is_likely_to_be_any_of_many_act
     assert linked([detected(person(100, run=0.1, jump=0.1))]) == [()]
     stricter = DefaultLinker(LinkerSettings(high_score=0.2))
     assert linked([detected(person(100, run=0.11, jump=0.11))], stricter) == [()]
+
+
+@pytest.mark.parametrize(("start", "tubes"), [(0.2, 0), (0.15, 0), (0.1, 1), (0.08, 1)])
+def test_where_events_begin_at_less_a_weaker_detection_starts_a_tube(start: float, tubes: int) -> None:
+    events = EventSettings(actions={LABELS[JUMP]: ActionSettings(start_score=start, keep_score=0.01)})
+    linker = for_events(LINKER, events, LABELS)
+    assert (linker == LINKER) is (start >= 0.15)
+    story = [detected(person(100, run=0.05, jump=0.1, sit=0.02))] * 4
+    assert [len(tube_boxes) for tube_boxes in linked(story, linker)] == [tubes] * 4
+    others = [detected(person(100, run=0.12, jump=0.05, sit=0.02))] * 4  # Run's events begin at 0.2
+    assert not tubes_of(linked(others, linker))
+    assert tubes_of(linked([detected(person(100, run=0.16))] * 4, linker)) == {1}
+
+
+def test_a_higher_start_score_and_another_linker_change_nothing() -> None:
+    high = EventSettings(ActionSettings(start_score=0.5))
+    low = EventSettings(ActionSettings(start_score=0.06, keep_score=0.03))
+    assert for_events(LINKER, high, LABELS) == LINKER == for_events(LINKER, EventSettings(), ())
+    assert for_events(for_events(LINKER, low, LABELS), high, LABELS) == LINKER
+    assert for_events(KorsalLinker(), low, LABELS) == KorsalLinker()
 
 
 def test_a_strong_detection_is_taken_before_a_weak_one_that_fits_better() -> None:

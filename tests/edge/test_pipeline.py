@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edge import detector, pipeline
 from edge import motion_map as motion
+from edge.default_linker import DefaultLinker, LinkerSettings
 from edge.event_settings import ActionSettings, EventSettings
 from edge.inference import Engine
 from edge.manifest import Manifest
@@ -188,6 +189,14 @@ def test_an_event_starts_and_ends() -> None:
     assert new.started_unix == pytest.approx(1000.5, abs=0.31)
     assert end.ended_unix == pytest.approx(1001.4, abs=0.01)
     np.testing.assert_allclose(new.box, BOX, atol=0.5)
+
+
+@pytest.mark.parametrize(("start", "tubes"), [(0.95, 0), (0.2, 1)])
+def test_tubes_start_where_events_begin(start: float, tubes: int) -> None:
+    events = EventSettings(ActionSettings(start_score=start, keep_score=0.05))
+    linker = DefaultLinker(LinkerSettings(high_score=0.99, any_factor=2.0))
+    _, steps = run([picture(0, brightness=150)] * 3, MotionSettings("none"), PipelineSettings(linker, events))
+    assert [len(step.tube_boxes) for step in steps] == [tubes] * 3
 
 
 def test_weak_detections_are_dropped_at_once() -> None:

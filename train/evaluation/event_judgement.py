@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from edge import events
 from edge.boxes import iou
+from edge.default_linker import for_events
 from edge.event_settings import EventSettings
 from edge.events import Event
 from edge.linker import Linker
@@ -90,7 +91,7 @@ def judge_events(
     after_each: Callable[[], object] = lambda: None,
 ) -> Iterator[tuple[LinkedVideo, tuple[Judgement, ...]]]:
     """Each video with its judgements, one for each label."""
-    for video in linked_videos(found, truth, linker):
+    for video in linked_videos(found, truth, for_events(linker, rules, found.label_names)):
         published = published_events(video, found.label_names, rules)
         yield video, tuple(judge(video, published, n, action) for n, action in enumerate(found.label_names))
         after_each()

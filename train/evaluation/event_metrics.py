@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from edge.default_linker import for_events
 from edge.event_settings import KEEP_RATIO, ActionSettings, EventSettings
 from edge.linker import Linker
 from train.datasets.annotation_records import VideoAnnotation
@@ -42,11 +43,14 @@ def count_events(
     rules: Sequence[EventSettings],
     after_each: Callable[[], object] = lambda: None,
 ) -> tuple[tuple[EventCounts, ...], ...]:
-    """For each of `rules` the counts of each label; every video is linked once."""
+    """For each of `rules` the counts of each label; every video is linked once for all that need the same linker."""
     labels = found.label_names
     counts = [[EventCounts()] * len(labels) for _ in rules]
-    for video in linked_videos(found, truth, linker):
-        for row, rule in zip(counts, rules, strict=True):
+    linkers = [for_events(linker, rule, labels) for rule in rules]
+    different = [one for place, one in enumerate(linkers) if one not in linkers[:place]]
+    for versions in zip(*(linked_videos(found, truth, one) for one in different), strict=True):
+        for row, rule, one in zip(counts, rules, linkers, strict=True):
+            video = versions[different.index(one)]
             published = published_events(video, labels, rule)
             for label, action in enumerate(labels):
                 judged = judge(video, published, label, action)

@@ -145,3 +145,13 @@ def test_each_action_has_counts_of_its_own() -> None:
     assert (run.actions, run.recalled, run.events, run.wrong) == (1, 1, 1, 0)
     assert (jump.actions, jump.recalled, jump.events, jump.wrong) == (0, 0, 1, 1)
     assert total((run, jump)).seconds == run.seconds == 10
+
+
+def test_tubes_start_where_events_begin_by_each_rule_for_itself() -> None:
+    """A person of whom the model is never sure: seen by the rule that begins at less alone, whatever their order."""
+    found = seen([(20, 60, PERSON, 0, 0.12)])
+    for scores in ((0.1, 0.2, 0.08), (0.2, 0.1, 0.2)):
+        counts = count_events(found, {}, DefaultLinker(), [settings_at(score) for score in scores])
+        assert [total(one).events for one in counts] == [int(score < 0.12) for score in scores]
+    ((run, jump),) = count_events(found, {}, DefaultLinker(), [settings_by_action({"Jump": 0.1})])
+    assert (run.events, jump.events) == (0, 0)  # what begins at less is another action
