@@ -86,11 +86,16 @@ def picture(image: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
 
 
 def _kept(memory: StreamingMemory, look: Look) -> MemoryState | None:
-    """The state to go on from; None: begin from zeros. That of another network is none."""
+    """The state to go on from; None: begin from zeros.
+
+    That of another network is none, nor one that is due and not finite: sums in it would stay so for ever.
+    """
     network, state = memory.network, look.state
     if state is None or state.network != network:
         return None
-    return None if next_step(state.time, look.time, network.interval, memory.rate) == "begin" else state
+    kind = next_step(state.time, look.time, network.interval, memory.rate)
+    broken = kind == "continue" and not all(np.isfinite(part).all() for part in state.parts)
+    return None if kind == "begin" or broken else state
 
 
 def _is_due(memory: StreamingMemory, look: Look, state: MemoryState | None) -> bool:

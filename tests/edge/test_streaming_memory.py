@@ -153,6 +153,17 @@ def test_the_memory_of_another_network_is_not_used(engine: Engine) -> None:
     assert looked(pipeline.step(foreign, frame(2, 2 * INTERVAL), engine, SETTINGS)[0]) == 1
 
 
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_a_memory_that_is_not_finite_begins_anew_with_its_next_step(broken: float, engine: Engine) -> None:
+    """A sum in it would stay so for ever; the frames until then keep what the step gave."""
+    ((state, _),) = play(engine, [0.0])
+    parts = [np.full_like(part, broken) for part in memory(state).parts]
+    poisoned = replace(state, memory=replace(memory(state), parts=parts))
+    played = play(engine, [1 / 25, 4 / 25, 8 / 25], poisoned)
+    assert not np.isfinite(memory(played[0][0]).parts[0]).any()
+    assert [(looked(state), total(state)) for state, _ in played[1:]] == [(1, 1), (2, 1.5)]
+
+
 def test_tiles_share_the_memory_of_the_whole_picture(engine: Engine) -> None:
     """A white left half: the whole is half bright, whatever a tile shows. New tiles leave the memory as it is."""
     half = image(0, (256, 192))
