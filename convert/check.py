@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from convert import graft_check
@@ -17,6 +17,7 @@ from edge.engines import onnxruntime_engine
 from edge.events import Event
 from edge.graph_inference import has_motion
 from edge.inference import Engine, LoadedEngine
+from edge.manifest import Manifest
 from edge.pipeline import PipelineSettings
 from edge.terminal import progress
 from train.datasets.annotation_records import DataSet
@@ -27,6 +28,9 @@ from train.open_model import open_model
 
 PREPARED_FRAMES = 32  # whose motion maps are compared with the daemon's
 BATCHES = (1, 2, 4, 8)
+COMPARED = (  # of manifests: what two models must have in common
+    *("labels", "height", "width", "motion", "rate", "clip", "memory", "mean", "std", "stride", "top_k", "nms_iou"),
+)
 WRONG_MAP = (
     'computes another motion map than the daemon; run the ONNX with model.preprocessing = "cpu", or export it again '
     "--with-motion"
@@ -145,13 +149,20 @@ def _accuracy(exact: ComparedModel, converted: ComparedModel, material: CheckDat
 
 
 def _alike(exact: ComparedModel, converted: ComparedModel) -> None:
-    one, other = exact.engine.manifest, converted.engine.manifest
-    for name in ("labels", "height", "width", "motion", "clip", "mean", "std", "stride", "top_k"):
+    """CheckError where the two are of different things; `exact` alone says what both read beside their frames."""
+    one, other = (_comparable(model.engine.manifest) for model in (exact, converted))
+    for name in COMPARED:
         if getattr(one, name) != getattr(other, name):
             raise CheckError(
                 f"{converted.path}: its {name} is {getattr(other, name)}, that of {exact.path} {getattr(one, name)}; "
                 "compare a model with the one it was made from"
             )
+
+
+def _comparable(manifest: Manifest) -> Manifest:
+    """The manifest without what an exported memory says and that of a checkpoint does not: its file and its parts."""
+    memory = manifest.memory
+    return manifest if memory is None else replace(manifest, memory=replace(memory, sha256="", parts=()))
 
 
 def _beginnings(engine: Engine, videos: Sequence[Path]) -> list[list[Event]]:

@@ -1,5 +1,6 @@
 """Two engines side by side on real frames: differences, events, time; what cannot be compared is refused."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from edge.manifest import Manifest
 from edge.motion_map import MotionSettings
 from tests.support import fake_device
 from tests.support.fake_gpu import FakeGpu
+from tests.support.memory_model import described, write_detector, write_memory_model
 from tests.support.spot_model import SIDE, write_spot_model, write_spot_video
 from tests.support.tiny_videos import picture, write_video
 
@@ -91,6 +93,9 @@ Change = Callable[[Manifest], Manifest]
         (lambda m: replace(m, labels=("Run", "Sit")), "its labels is ('Run', 'Sit')"),
         (lambda m: replace(m, width=128), "its width is 128"),
         (lambda m: replace(m, motion=MotionSettings("ssim")), "its motion is"),
+        (lambda m: replace(m, memory=described("a" * 64)), "its memory is MemoryNetwork("),
+        (lambda m: replace(m, rate=10.0), "its rate is 10.0"),
+        (lambda m: replace(m, nms_iou=0.4), "its nms_iou is 0.4"),
     ],
 )
 def test_models_of_different_things_are_refused(change: Change, message: str, material: CheckData) -> None:
@@ -99,6 +104,15 @@ def test_models_of_different_things_are_refused(change: Change, message: str, ma
         check(named(detecting(0.9)), named(other, "other.onnx"), material)
     assert str(caught.value).startswith(f"other.onnx: {message}")
     assert "compare a model with the one it was made from" in str(caught.value)
+
+
+def test_a_model_with_another_memory_is_refused(tmp_path: Path) -> None:
+    """The maps that both are given are of one memory: another one would be compared with what it never gives."""
+    one, other = (write_memory_model(tmp_path, name) for name in ("one", "other"))
+    network = described(hashlib.sha256(other.memory.read_bytes()).hexdigest())
+    write_detector(other.detector, replace(network, interval=2))
+    with pytest.raises(CheckError, match=r"other\.onnx: its memory is MemoryNetwork\(.*interval=2"):
+        check_files(one.detector, other.detector, CheckData(FRAMES, ()))
 
 
 @pytest.fixture
