@@ -151,6 +151,27 @@ def test_only_ground_truth_and_files_are_needed(data: Path, tmp_path: Path) -> N
     assert sorted(path.name for path in plots.iterdir()) == ["confusion.png", "precision_recall.png"]
 
 
+def test_of_tubes_alone_nothing_is_said_of_boxes_in_frames(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, found, tubes, out = (tmp_path / name for name in ("tiny.onnx", "found.npz", "tubes.npz", "scores.json"))
+    assert run("detect", write_model(model), "--data", data, "-o", found) == 0
+    assert run("link", found, "-o", tubes) == 0
+    capsys.readouterr()
+    assert run("score", "--data", data, "--tubes", tubes, "--json", out, "--threshold", "0.5") == 0
+    (mean,) = (line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("mean"))
+    assert mean[1:3] == ["-", "-"]
+    assert mean[-4:] == ["-", "-", "-", "-"]
+    scores = read(out)
+    assert scores["video_map"]["0.5"] is not None
+    assert {*scores["errors"].values(), *scores["mean"].values()} == {None}
+    assert scores["per_class"]["Surfing"]["recall"] is None
+    assert scores["per_class"]["Surfing"]["boxes"] > 0
+    assert scores["confusion"] == {"score": None, "matrix": []}
+    assert run("score", "--data", data, "--tubes", tubes, "--plots", tmp_path / "plots") == 1
+    assert "shows boxes in frames, which tubes are not; give --detections too" in capsys.readouterr().err
+
+
 def test_tubes_do_not_take_the_place_of_their_detections(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

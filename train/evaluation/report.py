@@ -28,6 +28,8 @@ from train.evaluation.protocols import Protocol
 FRAME_THRESHOLD = 0.5
 RANGE = "0.5:0.95"
 VIDEO_KEYS = ("0.2", "0.5", "0.75", RANGE)
+NO_POINT = OperatingPoint(*[float("nan")] * 4)
+NO_ERRORS = ErrorShares(*[float("nan")] * 5, counts=(0, 0, 0, 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +78,10 @@ class ClassReport:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """All classes, their curves, and the confusion matrix (classes + 1, classes + 1) at `confusion_score`."""
+    """All classes, their curves, and the confusion matrix (classes + 1, classes + 1) at `confusion_score`.
+
+    Where boxes in frames were not predicted there are no curves, the matrix is (0, 0), and its score nan.
+    """
 
     protocol: Protocol
     classes: tuple[ClassReport, ...]
@@ -146,26 +151,26 @@ def score_split(whole: SplitResult, labels: Sequence[str], protocol: Protocol) -
         for table in (whole.found, whole.linked)
     )
     boxes = joined([]) if found is None else found
-    rules, classes = protocol.in_frames, len(labels)
+    rules, classes, nan = protocol.in_frames, len(labels), float("nan")
     matched = matched_frames(boxes, whole.truth, classes, FRAME_THRESHOLD, rules)
     errors = error_shares(matched, whole.truth, FRAME_THRESHOLD, rules)
     curves = tuple(map(curve_of, matched))
-    frame_aps = _averages(curves, protocol) if found is not None else [float("nan")] * classes
-    linked_aps = [float("nan")] * classes
+    frame_aps, linked_aps = _averages(curves, protocol), [nan] * classes
+    points = [_operating_point(one, protocol.threshold) for one in curves]
+    if found is None:
+        frame_aps, points, errors = linked_aps, [NO_POINT] * classes, (NO_ERRORS,) * classes
     if linked is not None:
         after_linking = matched_frames(linked, whole.truth, classes, FRAME_THRESHOLD, rules)
         linked_aps = _averages([curve_of(one) for one in after_linking], protocol)
     tube_counts = [sum(tube.label == label for tube in whole.true_tubes) for label in range(classes)]
-    parts = zip(curves, tube_counts, frame_aps, linked_aps, _video_aps(whole, classes, protocol), errors, strict=True)
-    rows = [
-        ClassReport(
-            label, points.truths, tubes, ap, linked_ap, video_ap, _operating_point(points, protocol.threshold), causes
-        )
-        for label, (points, tubes, ap, linked_ap, video_ap, causes) in zip(labels, parts, strict=True)
-    ]
+    counts, videos = [one.truths for one in curves], _video_aps(whole, classes, protocol)
+    parts = zip(labels, counts, tube_counts, frame_aps, linked_aps, videos, points, errors, strict=True)
+    rows = tuple(ClassReport(*one) for one in parts)
+    if found is None:
+        return Report(protocol, rows, (), np.zeros((0, 0), np.int64), nan)
     score = at_best_f1(pooled(curves)).threshold if protocol.threshold is None else protocol.threshold
     matrix = confusion_matrix(boxes, whole.truth, classes, score, FRAME_THRESHOLD)
-    return Report(protocol, tuple(rows), curves, matrix, score)
+    return Report(protocol, rows, curves, matrix, score)
 
 
 def _averages(curves: Sequence[Curve], protocol: Protocol) -> list[float]:
@@ -187,5 +192,5 @@ def _video_aps(whole: SplitResult, classes: int, protocol: Protocol) -> list[dic
 
 def _operating_point(points: Curve, threshold: float | None) -> OperatingPoint:
     if not points.truths:
-        return OperatingPoint(*[float("nan")] * 4)
+        return NO_POINT
     return at_best_f1(points) if threshold is None else at_threshold(points, threshold)

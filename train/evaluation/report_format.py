@@ -46,7 +46,7 @@ def as_error_table(scores: Report) -> str:
 
 
 def as_json(scores: Report, circumstances: Mapping[str, Any]) -> dict[str, Any]:
-    """The report in percent, null where there is no ground truth; `circumstances` join the protocol."""
+    """The report in percent, null where nothing can be said; `circumstances` join the protocol."""
     protocol = {
         **circumstances,
         "protocol": scores.protocol.name,
@@ -67,7 +67,7 @@ def as_json(scores: Report, circumstances: Mapping[str, Any]) -> dict[str, Any]:
         "mean": _point(scores.mean_point),
         "errors": {name: as_percent(share) for name, share in scores.mean_errors.items()},
         "per_class": {one.label: _class(one) for one in scores.classes},
-        "confusion": {"score": scores.confusion_score, "matrix": scores.confusion.tolist()},
+        "confusion": {"score": _known(scores.confusion_score), "matrix": scores.confusion.tolist()},
     }
 
 
@@ -124,8 +124,12 @@ def _point(point: OperatingPoint) -> dict[str, float | None]:
         "precision": as_percent(point.precision),
         "recall": as_percent(point.recall),
         "f1": as_percent(point.f1),
-        "threshold": None if np.isnan(point.threshold) else round(point.threshold, 4),
+        "threshold": _known(round(point.threshold, 4)),
     }
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value
 
 
 def as_percent(value: float) -> float | None:

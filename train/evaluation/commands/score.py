@@ -13,7 +13,7 @@ from train.evaluation import report_files, scoring
 from train.evaluation.protocol_options import add_protocol, protocol_of
 from train.evaluation.protocols import Protocol
 from train.evaluation.report_format import as_error_table, as_table, comparison_note, not_annotated_note
-from train.evaluation.scoring import ScoreOptions, SplitReport
+from train.evaluation.scoring import ScoreError, ScoreOptions, SplitReport
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +29,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Score saved detections, saved tubes, or both, against a data set or its ground truth alone."""
+    if options.plots and not options.detections:
+        raise ScoreError(f"--plots {options.plots}: shows boxes in frames, which tubes are not; give --detections too")
     report_files.check_paths(options.json, options.plots)
     protocol = protocol_of(options)
     detections, tubes = tuple(options.detections or ()), tuple(options.tubes or ())
