@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> None:
         )
     if options.quiet and not options.choose:
         raise EvaluationError(f"{options.quiet}: is only used to choose start scores; give --choose OUT.json too")
-    found = detection_file.load(options.detections, dense=True).at_rate(options.rate)
+    found = _detections(options.detections, options.rate)
     truth, counted = _truth(options, found)
     if options.choose:
         _choose(found, truth, counted, options)
@@ -94,6 +94,15 @@ def run(options: argparse.Namespace) -> None:
     else:
         _print_by_score(found, truth, counted, options)
     print(_next(options))
+
+
+def _detections(file: Path, rate: float | None) -> SavedDetections:
+    """What was detected in the videos of the file. Raises ColumnError, EvaluationError."""
+    found = detection_file.load(file, dense=True).at_rate(rate)
+    if not (found.video_names and found.label_names):
+        lacking = "action" if found.video_names else "video"
+        raise EvaluationError(f"{file}: names no {lacking}, so it has no events; detect again, and give that file")
+    return found
 
 
 def _print_by_action(found: SavedDetections, truth: Truth, counted: Sequence[int], options: argparse.Namespace) -> None:
@@ -156,6 +165,8 @@ def _truth(options: argparse.Namespace, found: SavedDetections) -> tuple[Truth, 
             f"{options.detections}: of its {len(found.video_names)} videos {len(foreign)} are not in {options.data}, "
             f"{options.split}, {foreign[0]} among them; give the --data, --split and --fold that were detected in"
         )
+    if missing := len(videos) - len(found.video_names):
+        print(f"{options.detections} lacks {missing} of the {len(videos)} {options.split} videos, which do not count.")
     return truth_by_video(videos, data.labels, found), [found.label_names.index(label) for label in both.labels]
 
 
@@ -165,7 +176,7 @@ def _background(
     """The events in videos without any action, which --quiet names; none of the actions that they do show."""
     if options.quiet is None:
         return None
-    found = detection_file.load(options.quiet, dense=True).at_rate(options.quiet_rate)
+    found = _detections(options.quiet, options.quiet_rate)
     if found.label_names != tuple(labels):
         raise EvaluationError(
             f"{options.quiet}: has other actions than {options.detections}; detect in both with the same model"

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.support.made_detections import AWAY, LABELS, PERSON, seen
@@ -32,6 +33,11 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = seen([(20, 60, PERSON, 0, 0.3)])
     detection_file.save(replace(other, label_names=LABELS[::-1]), Path("other.npz"))
     detection_file.save(replace(other, label_names=("Walk", "Jump")), Path("walk.npz"))
+    silent = seen([])
+    nothing = replace(silent, label_names=(), class_scores=np.zeros((0, 0), np.float32))
+    detection_file.save(nothing, Path("nothing.npz"))
+    nowhere = replace(silent, video_names=(), frame_counts=np.zeros(0, np.int64), frame_rates=np.zeros(0))
+    detection_file.save(replace(nowhere, frame_sizes=np.zeros((0, 2), np.int64)), Path("nowhere.npz"))
     Path("start.json").write_text(json.dumps({"start_scores": {"Fly": 0.5}}))
 
 
@@ -130,6 +136,8 @@ def test_each_file_has_its_own_rate(words: str, labels: set[str]) -> None:
         ("found.npz --choose out.json", "give the --data with the true actions"),
         ("found.npz --data a.xml --choose found.npz/out.json", "cannot be written"),
         ("found.npz --data a.xml --choose .", "is a folder; give --choose a file to write"),
+        ("nothing.npz", "nothing.npz: names no action, so it has no events; detect again"),
+        ("found.npz --data a.xml --choose out.json --quiet nowhere.npz", "nowhere.npz: names no video, so it has no"),
     ],
 )
 def test_conflicting_inputs_are_refused_with_a_remedy(
@@ -139,6 +147,16 @@ def test_conflicting_inputs_are_refused_with_a_remedy(
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
+
+
+def test_it_says_which_videos_do_not_count(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("data/annotations").mkdir(parents=True)
+    Path("data/annotations/a.xml").write_text(CVAT)
+    Path("data/annotations/b.xml").write_text(CVAT.replace("a.mp4", "b.mp4"))
+    Path("data/testlist.txt").write_text("a\nb\n")
+    Path("data/trainlist.txt").write_text("")
+    assert events("found.npz --data data") == 0
+    assert "found.npz lacks 1 of the 2 test videos, which do not count." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
