@@ -9,6 +9,7 @@ from edge.config import toml_text
 from edge.config.config_file import ConfigError, parse
 from edge.config.toml_text import TomlEditError
 from edge.inference import EngineError
+from edge.memory_opening import require_memory
 from edge.service.settings import unknown_actions
 from edge.terminal import progress
 from edge.text import TextError, decode_utf8
@@ -19,12 +20,13 @@ BEFORE = ".before"  # what the name of the kept file ends in
 def use(config: Path, model: Path) -> Iterator[str]:
     """Write the model's path into the configuration; yields what was done and what comes next.
 
-    The file stays as it is where the model cannot be read, or the configuration would not fit it. Raises ConfigError,
-    EngineError.
+    The file stays as it is where the model or its memory cannot be read, or the configuration would not fit it. Raises
+    ConfigError, EngineError.
     """
     named = model_files.read(model)
     if named is None:
         raise EngineError(f"{model}: is no ONNX file with a manifest; give one that korsal-convert or run wrote")
+    require_memory(model, named.manifest)
     path, wanted = Path(os.path.realpath(config)), str(model.absolute())
     before = _content(path, config)
     content = _with_path(before, wanted, config)

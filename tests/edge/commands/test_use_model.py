@@ -6,6 +6,7 @@ import pytest
 
 from edge.commands.command_line import main
 from edge.config.config_file import load
+from tests.support.memory_model import write_memory_model
 from tests.support.tiny_model import LABELS, write_tiny_model
 
 TEXT = '# mine\n[model] # the network\nthreads = 1\n\n[cameras.door]\nsource = "/dev/video0" # the door\n'
@@ -54,6 +55,16 @@ def test_what_does_not_fit_changes_nothing(
     assert message in capsys.readouterr().err
     assert config.read_text() == TEXT + more
     assert not config.with_name("config.toml.before").exists()
+
+
+def test_a_model_whose_memory_is_not_there_changes_nothing(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = write_memory_model(config.parent)
+    model.memory.rename(config.parent / "elsewhere.onnx")
+    assert use(config, model.detector.name) == 1
+    assert f"{model.memory}: is missing, and spot.onnx does not run without this memory" in capsys.readouterr().err
+    assert config.read_text() == TEXT
+    (config.parent / "elsewhere.onnx").rename(model.memory)
+    assert use(config, model.detector.name) == 0
 
 
 def test_a_configuration_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
