@@ -136,7 +136,7 @@ def prepare(
     run = training_step.start(settings, manifest, device, saved)
     log = TrainingLog(out / "log.csv", training_data.scored_columns(data), run_losses.terms(settings))
     if saved:
-        training_step.resume(run, saved, settings)
+        training_step.resume(run, saved, settings, manifest.labels)
     run.precision = _precision(settings.precision, run, manifest, settings.batch, saved)
     parts = [part.training for part in data.parts]
     samples = run_samples.learned(parts, packed, manifest, settings, memory)

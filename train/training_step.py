@@ -105,8 +105,7 @@ def load_trained(network: nn.Module, saved: Checkpoint, manifest: Manifest) -> N
     """Fill `network` in place from a checkpoint; of the layer that names labels only the channels of common ones.
 
     What takes a memory's maps stays as it is where the checkpoint has none; its classifier is left out, for what it was
-    added to changes. Raises CheckpointError where it is of
-    another network or was trained on another kind of input; its size may differ.
+    added to changes. Raises CheckpointError where it is of another network or kind of input; its size may differ.
     """
     for name in ("architecture", "motion", "mean", "std", "clip"):
         theirs, ours = getattr(saved.manifest, name), getattr(manifest, name)
@@ -229,13 +228,21 @@ def progress(run: TrainingRun) -> dict[str, Any]:
     }
 
 
-def resume(run: TrainingRun, saved: Checkpoint, settings: TrainSettings) -> None:
-    """Put `run` where the checkpoint left off. Raises CheckpointError where it is of another run."""
+def resume(run: TrainingRun, saved: Checkpoint, settings: TrainSettings, labels: Sequence[str]) -> None:
+    """Put `run` where the checkpoint left off. Raises CheckpointError where it is of another run.
+
+    `labels`: of the data now. Its progress holds the channels by their places alone.
+    """
     if not saved.progress:
         raise CheckpointError(f"{saved.file}: holds no progress; start a new run without --resume")
     if changed := resumed_settings.changed({**EARLIER_DEFAULTS, **saved.settings}, settings):
         raise CheckpointError(
             f"{saved.file}: --resume with another {', '.join(changed)} than before; leave these options out"
+        )
+    if saved.manifest.labels != tuple(labels):
+        raise CheckpointError(
+            f"{saved.file}: its actions are {', '.join(saved.manifest.labels)}, and those of the data "
+            f"{', '.join(labels)} now; name them as they were, or start a new run with --weights {saved.file}"
         )
     try:
         unwrapped(run.network).load_state_dict(saved.progress["network"])

@@ -125,6 +125,17 @@ def test_resume_refuses_other_data_sets(settings: TrainSettings, cache: Path, un
         prepare(replace(settings, data=settings.data[::-1]), uninterrupted, cache, resume=True, workers=0)
 
 
+@pytest.mark.parametrize("labels", [LABELS[::-1], ("Basketball", "Ski", "walk")])
+def test_resume_refuses_data_whose_actions_are_others_now(
+    labels: tuple[str, ...], settings: TrainSettings, cache: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    """As many, so that its weights fit: each channel would learn on as another action."""
+    saved = checkpoints.load(uninterrupted / "last.pt")
+    checkpoints.save(replace(saved, manifest=replace(saved.manifest, labels=labels)), tmp_path / "last.pt")
+    with pytest.raises(CheckpointError, match=r"last\.pt: its actions are .*, and those of the data Basketball, Surf"):
+        prepare(settings, tmp_path, cache, resume=True, workers=0)
+
+
 def test_a_run_of_one_data_set_saved_by_an_earlier_version_is_resumed(
     settings: TrainSettings, cache: Path, tmp_path: Path
 ) -> None:

@@ -134,7 +134,8 @@ def test_a_run_whose_settings_name_no_network_can_be_resumed() -> None:
     run = training_step.start(lite, MANIFEST, torch.device("cpu"))
     training_step.step(run, batch(), lite)
     known = {key: value for key, value in asdict(lite).items() if key != "architecture"}
-    training_step.resume(run, Checkpoint(MANIFEST, run.average.state_dict(), known, training_step.progress(run)), lite)
+    saved = Checkpoint(MANIFEST, run.average.state_dict(), known, training_step.progress(run))
+    training_step.resume(run, saved, lite, MANIFEST.labels)
     assert run.samples == 2
 
 
