@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 from typing import Any, get_args
 
 from edge.terminal.arguments import path_as_text
+from train import memory_engine
 from train.checkpoint import Checkpoint, CheckpointError
 from train.clips import settings as clip_settings
 from train.clips.samples import AUGMENTATION
@@ -60,7 +61,7 @@ def of_weights(basis: TrainSettings, saved: Checkpoint) -> TrainSettings:
         height=theirs.height,
         width=theirs.width,
         clips=replace(seen, scales=parts.scales, squeeze=parts.squeeze),
-        memory=str(saved.settings.get("memory", "")) if theirs.memory else "",
+        memory=str(memory_engine.weights_path(saved)) if theirs.memory else "",
     )
 
 

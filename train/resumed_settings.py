@@ -30,5 +30,8 @@ def _place(key: str, value: Any) -> Any:
     if key == "losses":
         return {**asdict(LossWeights()), **(value or {})}  # earlier versions had fewer
     if key == "clips":
-        return {**asdict(ClipTraining()), **(value or {})}  # likewise
-    return Path(value).resolve() if key in ("weights", "memory") and value else value
+        clips = {**asdict(ClipTraining()), **(value or {})}  # likewise
+        return {**clips, "weights": _place("weights", clips["weights"])}
+    if key == "memory":
+        return bool(value)  # it is known by its hash, wherever it lies
+    return Path(value).resolve() if key == "weights" and value else value

@@ -10,7 +10,7 @@ from edge.motion_map import KINDS
 from edge.terminal import progress
 from edge.terminal.arguments import Parser, number, path_as_text, whole_number, with_commas
 from train import checkpoint as checkpoints
-from train import clip_options, starting_weights, train_settings
+from train import clip_options, memory_engine, starting_weights, train_settings
 from train.checkpoint import CheckpointError
 from train.gpu.choice import SamplesOn
 from train.networks.architectures import ARCHITECTURES
@@ -69,7 +69,7 @@ def _basis(options: argparse.Namespace) -> TrainSettings:
         motion=theirs.motion,
         height=theirs.height,
         width=theirs.width,
-        memory=str(saved.settings.get("memory", "")) if theirs.memory else "",
+        memory=str(memory_engine.weights_path(saved)) if theirs.memory else "",
     )
 
 

@@ -1,5 +1,6 @@
 """Tiny runs of a detector with a memory of random weights, and what such a detector sees in the pipeline."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from edge.pipeline import PipelineSettings
 from tests.support.tiny_videos import FRAMES, write_data_set
 from tests.support.untrained_movinet import untrained_movinet, write_untrained_movinet
 from train import checkpoint as checkpoints
-from train import memory_engine, memory_features
+from train import memory_engine, memory_features, train_options
 from train.augment import NO_AUGMENTATION
 from train.batches import HostBatches
 from train.checkpoint import Checkpoint, CheckpointError
@@ -90,6 +91,20 @@ def test_a_resumed_run_continues_exactly(settings: TrainSettings, finished: Trai
     learn(prepared(settings, folder, "resumed", resume=True), lambda: False)
     expected, got = (checkpoints.load(out / "last.pt") for out in (finished.out, folder / "resumed"))
     assert all(torch.equal(got.weights[name], value) for name, value in expected.weights.items())
+
+
+def test_a_run_goes_on_with_a_memory_that_was_moved(
+    settings: TrainSettings, finished: TrainingSession, folder: Path, tmp_path: Path
+) -> None:
+    """A resumed one where --memory says so; one that begins with its weights finds it beside these."""
+    moved = shutil.copy(settings.memory, tmp_path / "movinet.pt")
+    again = prepared(replace(settings, memory=str(moved)), folder, "finished", resume=True)
+    assert again.run.samples == settings.samples
+    best = checkpoints.load(finished.out / "best.pt")
+    gone = {**best.settings, "memory": str(tmp_path / "gone" / "movinet.pt")}
+    checkpoints.save(replace(best, settings=gone), tmp_path / "best.pt")
+    words = ["data", "--weights", str(tmp_path / "best.pt")]
+    assert train_options.settings(train_options.parser().parse_args(words)).memory == str(moved)
 
 
 def test_a_share_of_the_samples_has_nothing_to_remember(finished: TrainingSession) -> None:

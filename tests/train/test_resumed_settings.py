@@ -14,6 +14,16 @@ def test_the_same_settings_spelt_another_way(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     now = replace(BEGAN, data=(str(tmp_path / "data"),), weights="./w.pt", precision="float32")
     assert changed(asdict(BEGAN), now) == []
+    clips, same = (replace(BEGAN, clips=ClipTraining(weights=name)) for name in ("m.pt", str(tmp_path / "m.pt")))
+    assert changed(asdict(clips), same) == []
+    assert changed(asdict(clips), BEGAN) == ["clips"]
+
+
+def test_a_memory_may_lie_elsewhere_now() -> None:
+    """Which one it is, its hash tells."""
+    before = replace(BEGAN, memory="m.pt")
+    assert changed(asdict(before), replace(BEGAN, memory="elsewhere/m.pt")) == []
+    assert changed(asdict(before), BEGAN) == ["memory"]
 
 
 def test_a_checkpoint_from_before_there_was_a_loss_of_whole_boxes() -> None:
