@@ -64,6 +64,18 @@ class SavedDetections:
         frames = in_video(video[kept], self.frames[kept])
         return FrameBoxes(frames, label[kept], self.boxes[kept], self.scores[kept])
 
+    def numbered_as(self, videos: Sequence[str], labels: Sequence[str]) -> "SavedDetections":
+        """What was found of `labels` in `videos`, both numbered as given, without `class_scores`."""
+        video = indices_in(self.video_names, videos)[self.video]
+        label = indices_in(self.label_names, labels)[self.labels]
+        kept = (video >= 0) & (label >= 0)
+        here = indices_in(videos, self.video_names)  # -1, the zeros appended here, where the file has none
+        counts, sizes = np.append(self.frame_counts, 0)[here], np.append(self.frame_sizes, [[0, 0]], axis=0)[here]
+        rates = None if self.frame_rates is None else np.append(self.frame_rates, 0)[here]
+        rows = {name: getattr(self, name)[kept] for name in ("frames", "boxes", "scores")}
+        given = SavedDetections(tuple(videos), tuple(labels), counts, sizes, video[kept], labels=label[kept], **rows)
+        return replace(given, frame_rates=rates)
+
     def in_annotated_frames(self, annotated: Sequence[AnnotatedFrames]) -> "SavedDetections":
         """Without the rows in frames that are not annotated; `annotated` for each video, or empty: all was."""
         kept = np.ones(len(self.scores), dtype=np.bool_)

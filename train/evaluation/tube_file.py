@@ -1,7 +1,7 @@
 """Shell. The file of action tubes of many videos: `korsal-evaluate link` writes it, `score` reads it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +40,13 @@ class SavedTubes:
             for tube, v, action in counted
             if v >= 0 and action >= 0
         )
+
+    def numbered_as(self, labels: Sequence[str]) -> "SavedTubes":
+        """The tubes of `labels`, which are numbered as given."""
+        label = indices_in(self.label_names, labels)
+        kept = [(one, int(label[one.tube.label])) for one in self.tubes]
+        tubes = tuple(replace(one, tube=replace(one.tube, label=number)) for one, number in kept if number >= 0)
+        return SavedTubes(self.video_names, tuple(labels), tubes)
 
 
 def save(found: SavedTubes, path: Path) -> None:

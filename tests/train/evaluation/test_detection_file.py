@@ -98,6 +98,17 @@ def test_boxes_are_counted_as_the_data_counts() -> None:
     assert [(tube.video, tube.label) for tube in tubes().chosen(("Skiing/v_b",), LABELS)] == [(0, 0)]
 
 
+def test_videos_and_labels_are_numbered_as_given() -> None:
+    found = some().numbered_as(("Diving/v_c", "Skiing/v_b", "Surfing/v_a"), ("Surfing", "Diving"))
+    assert (found.video.tolist(), found.frames.tolist(), found.labels.tolist()) == ([2, 1], [0, 4], [0, 0])
+    assert found.frame_counts.tolist() == [0, 12, 10]
+    assert found.frame_sizes.tolist() == [[0, 0], [640, 480], [320, 240]]
+    assert (found.rate(0), found.rate(2), found.class_scores) == (REFERENCE_RATE, 29.97, None)
+    assert [one.tube.label for one in tubes().numbered_as(("Diving", "Surfing")).tubes] == [1]
+    nothing = some().numbered_as((), ())
+    assert (len(nothing.scores), nothing.frame_sizes.shape) == (0, (0, 2))
+
+
 def test_tubes_come_back_in_any_order(tmp_path: Path) -> None:
     tube_file.save(tubes(), tmp_path / "tubes.npz")
     with np.load(tmp_path / "tubes.npz") as file:
