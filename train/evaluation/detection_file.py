@@ -153,7 +153,7 @@ def shared_faults(read: columns.Columns) -> list[str]:
     found = []
     for name, index in (("video_names", "video"), ("label_names", "label")):
         texts = read[name]
-        if texts.ndim != 1 or texts.dtype.kind != "U" or len(set(texts.tolist())) != len(texts):
+        if texts.ndim != 1 or texts.dtype.kind != "U" or len(set(names(texts))) != len(texts):
             found.append(f"{name} is not a list of different names")
         elif len(read[index]) and not 0 <= read[index].min() <= read[index].max() < len(texts):
             found.append(f"column {index} goes beyond the {len(texts)} {name}")

@@ -207,11 +207,18 @@ def write_yowo(found: SavedDetections, folder: Path, annotated: Sequence[Annotat
 
 
 def _gathered(source: Path, index: VideoIndex, parts: Sequence[Part]) -> SavedDetections:
+    """Of the videos that have a file; the others were not looked at."""
     if not parts:
         raise ExternalFormatError(
             f"{source}: holds no detections of the {len(index.videos)} videos, like {index.videos[:1]}; "
             "give their folder"
         )
+    there = sorted({part[0] for part in parts})
+    places = {video: place for place, video in enumerate(there)}
+    index = VideoIndex(
+        tuple(index.videos[video] for video in there), index.labels, index.frame_counts[there], index.frame_sizes[there]
+    )
+    parts = [(places[part[0]], *part[1:]) for part in parts]
     counts = [len(part[3]) for part in parts]
     boxes, scores, labels = (np.concatenate([part[place] for part in parts]) for place in (2, 3, 4))
     video, frames = (np.repeat(np.array([part[place] for part in parts], np.int64), counts) for place in (0, 1))

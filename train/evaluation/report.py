@@ -28,8 +28,9 @@ from train.evaluation.protocols import Protocol
 FRAME_THRESHOLD = 0.5
 RANGE = "0.5:0.95"
 VIDEO_KEYS = ("0.2", "0.5", "0.75", RANGE)
-NO_POINT = OperatingPoint(*[float("nan")] * 4)
-NO_ERRORS = ErrorShares(*[float("nan")] * 5, counts=(0, 0, 0, 0))
+NAN = float("nan")
+NO_POINT = OperatingPoint(NAN, NAN, NAN, NAN)
+NO_ERRORS = ErrorShares(NAN, NAN, NAN, NAN, NAN, (0, 0, 0, 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,11 +152,11 @@ def score_split(whole: SplitResult, labels: Sequence[str], protocol: Protocol) -
         for table in (whole.found, whole.linked)
     )
     boxes = joined([]) if found is None else found
-    rules, classes, nan = protocol.in_frames, len(labels), float("nan")
+    rules, classes = protocol.in_frames, len(labels)
     matched = matched_frames(boxes, whole.truth, classes, FRAME_THRESHOLD, rules)
     errors = error_shares(matched, whole.truth, FRAME_THRESHOLD, rules)
     curves = tuple(map(curve_of, matched))
-    frame_aps, linked_aps = _averages(curves, protocol), [nan] * classes
+    frame_aps, linked_aps = _averages(curves, protocol), [NAN] * classes
     points = [_operating_point(one, protocol.threshold) for one in curves]
     if found is None:
         frame_aps, points, errors = linked_aps, [NO_POINT] * classes, (NO_ERRORS,) * classes
@@ -167,7 +168,7 @@ def score_split(whole: SplitResult, labels: Sequence[str], protocol: Protocol) -
     parts = zip(labels, counts, tube_counts, frame_aps, linked_aps, videos, points, errors, strict=True)
     rows = tuple(ClassReport(*one) for one in parts)
     if found is None:
-        return Report(protocol, rows, (), np.zeros((0, 0), np.int64), nan)
+        return Report(protocol, rows, (), np.zeros((0, 0), np.int64), NAN)
     score = at_best_f1(pooled(curves)).threshold if protocol.threshold is None else protocol.threshold
     matrix = confusion_matrix(boxes, whole.truth, classes, score, FRAME_THRESHOLD)
     return Report(protocol, rows, curves, matrix, score)
@@ -180,7 +181,7 @@ def _averages(curves: Sequence[Curve], protocol: Protocol) -> list[float]:
 def _video_aps(whole: SplitResult, classes: int, protocol: Protocol) -> list[dict[str, float]]:
     """For each class its video-AP by overlap threshold."""
     if whole.tubes is None:
-        return [dict.fromkeys(VIDEO_KEYS, float("nan"))] * classes
+        return [dict.fromkeys(VIDEO_KEYS, NAN)] * classes
     rows = []
     thresholds = (0.2, *VIDEO_THRESHOLDS)
     for tubes in tube_curves(whole.tubes, whole.true_tubes, classes, thresholds, protocol.in_videos):

@@ -148,6 +148,7 @@ def changed(path: Path, load: Any, **values: Any) -> str:
         ({"y1": np.zeros(2)}, "of shape"),
         ({"video": np.zeros((3, 1), int)}, "of shape"),
         ({"video_names": np.array(["a", "a"])}, "different names"),
+        ({"label_names": np.array(["\u00e9", "e\u0301"])}, "different names"),
         ({"class_scores": np.zeros((3, 5), np.float32)}, "class_scores"),
         ({"frame_counts": np.zeros(7, int)}, "frame_counts"),
         ({"label_names": np.array([object(), object()])}, "never unpickled"),

@@ -59,6 +59,22 @@ def test_files_are_named_as_the_others_name_them(tmp_path: Path) -> None:
     assert (tmp_path / "yowo" / "Surfing_v_a_00002.txt").read_text() == ""
 
 
+@pytest.mark.parametrize("kind", ["road", "yowo"])
+def test_videos_without_a_file_are_not_among_those_that_were_looked_at(tmp_path: Path, kind: Format) -> None:
+    """One in which nothing was found has a file for each of its frames."""
+    external_formats.save(some(), tmp_path / "found", kind)
+    more = replace(
+        VIDEO_INDEX,
+        videos=(VIDEOS[0], "Diving/v_c", VIDEOS[1]),
+        frame_counts=np.insert(VIDEO_INDEX.frame_counts, 1, 7),
+        frame_sizes=np.insert(VIDEO_INDEX.frame_sizes, 1, (64, 48), axis=0),
+    )
+    found = external_formats.load(tmp_path / "found", more)
+    assert found.video_names == VIDEOS
+    assert found.frame_counts.tolist() == VIDEO_INDEX.frame_counts.tolist()
+    assert rows(found) == rows(some())
+
+
 def test_boxes_of_road_count_for_every_class_that_scores_there(tmp_path: Path) -> None:
     scipy_io = pytest.importorskip("scipy.io", reason="scipy is not installed (extra `train`)")
     (tmp_path / VIDEOS[0]).mkdir(parents=True)
