@@ -5,6 +5,7 @@ before that once more, so as to know who is in the picture, and begins with the 
 """
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from typing import Any
 from edge import events, pipeline
 from edge.broker.payload import ModelIdentity, event_payload
 from edge.cameras.image_transform import transformed
-from edge.cameras.video_file import read_file
+from edge.cameras.video_file import probe, read_file
 from edge.config.config_file import state_directory
 from edge.config.schema import Config
 from edge.events import Event
@@ -25,13 +26,14 @@ from edge.history.camera_records import CameraRecords
 from edge.history.history_queue import KeptPicture, KeptPoints
 from edge.history.unfinished import UnfinishedEvents
 from edge.inference import Engine
+from edge.manifest import Manifest
 from edge.open_model import open_model
 from edge.pipeline import PipelineState
 from edge.service.settings import pipeline_settings, unknown_actions
 from edge.sources import Frame
 
 PART_FRAMES = 1500  # a part ends with the first quiet frame after so many
-WARM_FRAMES = 250  # before a part that is gone on with: seen again, for tubes, motion and a model's memory
+WARM_FRAMES, WARM_SECONDS = 250, 10.0  # at least, before a part that is gone on with: seen again; see `warm_frames`
 REPORT_FRAMES = 100  # from one report of the progress to the next
 
 
@@ -118,8 +120,7 @@ class VideoSearcher:
         seed = f"{video} {identity} {self.found_with}"
         state = _beginning(pipeline.initial(video.name, ""), seed, first)
         frame: Frame | None = None
-        clip = self._engine.manifest.clip
-        warm = max(WARM_FRAMES, clip.before if clip else 0)
+        warm = warm_frames(self._engine.manifest, probe(video).fps) if first else 0
         for frame in self._frames(video, max(0, first - warm), notes):
             state, result = pipeline.step(state, frame, self._engine, self._pipeline)
             if frame.index < first:
@@ -148,6 +149,13 @@ class VideoSearcher:
         for frame in read_file(video, video.name, notes.append):
             if frame.index >= first:
                 yield replace(frame, image=transformed(frame.image, self._view))
+
+
+def warm_frames(manifest: Manifest, rate: float) -> int:
+    """How many frames of a video of `rate` a second to see again: for tubes, motion, a model's memory and its clips."""
+    clip = manifest.clip
+    seconds = max(WARM_SECONDS, clip.before / manifest.rate if clip else 0.0)
+    return max(WARM_FRAMES, math.ceil(seconds * rate))
 
 
 def _beginning(state: PipelineState, seed: str, first: int) -> PipelineState:

@@ -7,12 +7,14 @@ from pathlib import Path
 import cv2
 import pytest
 
+from edge.clip import ClipInput
 from edge.history import search
 from edge.history.event_store import EventStore
 from edge.history.search import EventFilter
 from edge.indexing import indexed_videos, video_parts
 from edge.indexing.search_job import SearchFailed, SearchJob, answers
 from edge.indexing.video_parts import FramesDone, VideoPart, VideoSearcher
+from tests.support import spot_model
 from tests.support.indexed_clips import DARK, SHOWN, found_in, settings, write_spots
 
 PERIOD = 10 + SHOWN + DARK  # frames from one event to the next
@@ -65,6 +67,20 @@ def test_a_run_that_is_killed_goes_on_and_loses_and_doubles_nothing(
     points = search.tube(store.path, kept[0])
     assert [point.frame_index for point in points[:3]] == [10, 11, 12]
     assert (kept[0].payload["type"], kept[0].camera, kept[0].video) == ("end", "yard.avi", video)
+
+
+@pytest.mark.parametrize(
+    ("clip", "rate", "frames"),
+    [
+        (None, 5, 250),
+        (None, 25, 250),
+        (None, 120, 1200),  # 10 s, as of 25 a second
+        (ClipInput(8, 2), 60, 600),
+        (ClipInput(64, 6), 50, 756),  # 63 * 6 / 25 = 15.12 s
+    ],
+)
+def test_what_is_seen_again_is_as_long_whatever_the_rate(clip: ClipInput | None, rate: float, frames: int) -> None:
+    assert video_parts.warm_frames(replace(spot_model.MANIFEST, clip=clip), rate) == frames
 
 
 def test_another_file_of_that_name_and_other_settings_are_looked_through_anew(
