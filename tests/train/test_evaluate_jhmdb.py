@@ -2,11 +2,13 @@
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edge.manifest import from_json, to_json
 from tests.support.annotated_player import BOX, FRAMES, LABELS, write_model, write_video
 from train.evaluate import main
 
@@ -51,6 +53,23 @@ def test_korsals_protocol_and_linker(data: Path, tmp_path: Path, capsys: pytest.
     # of the two tubes one is right, also at 0.75: moved by a pixel of 24 × 40 it keeps 0.87
     assert [surfing["video_ap"][key] for key in ("0.2", "0.5", "0.75")] == [50, 50, 50]
     assert found["video_map"]["0.5"] == 25
+
+
+def test_it_warns_of_a_model_that_was_trained_on_another_split(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'korsal-edge[train]'")
+    path = write_model(tmp_path / "tiny.onnx")
+    model = onnx.load(str(path))
+    for entry in model.metadata_props:
+        known = replace(from_json(entry.value), training={"data": "UCF101-24 split 1 + J-HMDB-21 split 1"})
+        entry.value = to_json(known)
+    onnx.save(model, str(path))
+    options = ["--data", str(data), "--limit", "1", "--jobs", "1"]
+    for words in ([str(path)], ["detect", str(path), "-o", str(tmp_path / "found.npz")]):
+        caplog.clear()
+        assert main([*words, *options, "--fold", "2"]) == 0
+        assert "was trained on J-HMDB-21 split 1, so it may have learnt from these videos" in caplog.text
 
 
 def test_single_choices_change_a_protocol(data: Path, tmp_path: Path) -> None:

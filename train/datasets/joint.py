@@ -8,6 +8,8 @@ from pathlib import Path
 from edge.text import near_duplicates
 from train.datasets.annotation_records import AnnotationError, DataSet, GroundTruthTube, VideoAnnotation
 
+BETWEEN = " + "  # the titles of several data sets
+
 
 @dataclass(frozen=True, eq=False)
 class JointPart:
@@ -29,7 +31,7 @@ class JointData:
     @property
     def title(self) -> str:
         """For reports."""
-        return " + ".join(part.title for part in self.parts)
+        return BETWEEN.join(part.title for part in self.parts)
 
     def shared_labels(self) -> list[tuple[str, tuple[str, ...]]]:
         """The labels of several data sets, each with the titles of these."""

@@ -1,13 +1,17 @@
 """Shell. The videos of one split of a data set, and whether their files are there."""
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
+from edge.manifest import Manifest
+from train.datasets import joint
 from train.datasets.annotation_records import DataSet, VideoAnnotation
 from train.datasets.split_lists import held_out
 
 Split = Literal["test", "train", "validation"]
 UCF101 = "UCF101"  # how the titles of its data sets begin
+NUMBERED = re.compile(r"(.+) split (\d+)(?: \(.*\))?")  # the title of one of several splits, with a folder or without
 
 
 class EvaluationError(Exception):
@@ -35,6 +39,19 @@ def of_split(data: DataSet, split: Split) -> tuple[VideoAnnotation, ...]:
             f"whose {'testlist.txt' if split == 'test' else 'trainlist.txt'} names enough of them"
         )
     return splits[split]
+
+
+def trained_on_other_split(model: Manifest, data: DataSet) -> str:
+    """That a model was trained on another split of the data, whose videos it may know; "" where it was not."""
+    wanted = NUMBERED.fullmatch(data.title)
+    known = map(NUMBERED.fullmatch, str(model.training.get("data", "")).split(joint.BETWEEN))
+    numbers = [one[2] for one in known if one and wanted and one[1] == wanted[1]]
+    if wanted is None or not numbers or wanted[2] in numbers:
+        return ""
+    return (
+        f"{model.name} was trained on {wanted[1]} split {numbers[0]}, so it may have learnt from these videos, and "
+        f"scores on {data.title} would be too high; give --fold {numbers[0]}"
+    )
 
 
 def evenly_spaced(videos: Sequence[VideoAnnotation], limit: int | None) -> tuple[VideoAnnotation, ...]:

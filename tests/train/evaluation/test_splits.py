@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from edge.manifest import Manifest
 from tests.support.annotated_player import LABELS
 from train.datasets.annotation_records import DataSet, VideoAnnotation
-from train.evaluation.splits import EvaluationError, check_videos, of_split
+from train.evaluation.splits import EvaluationError, check_videos, of_split, trained_on_other_split
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,27 @@ def test_the_remedy_for_missing_videos_is_that_of_the_data_set(
         check_videos(data, data.test)
     assert str(caught.value).startswith("videos/a.avi: no such file, nor of another ending (1 of 1 videos are missing)")
     assert str(caught.value).endswith(f"; {remedy}")
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "title", "fold"),
+    [
+        ("J-HMDB-21 split 2", "J-HMDB-21 split 1", "2"),
+        ("UCF101-24 split 1 + J-HMDB-21 split 3 (jhmdb)", "J-HMDB-21 split 1", "3"),
+        ("UCF101-24 split 1 + J-HMDB-21 split 3", "J-HMDB-21 split 3", ""),
+        ("UCF101-24 split 1", "J-HMDB-21 split 3", ""),
+        ("J-HMDB-21 split 2 + J-HMDB-21 split 1 (b)", "J-HMDB-21 split 1", ""),
+        ("own data", "own data", ""),
+        (None, "J-HMDB-21 split 1", ""),
+        ([7], "J-HMDB-21 split 1", ""),
+    ],
+)
+def test_a_model_of_another_split(trained_on: Any, title: str, fold: str) -> None:
+    """Test videos of one split are training videos of another."""
+    model = Manifest("m", LABELS, 64, 64, training={} if trained_on is None else {"data": trained_on})
+    warning = trained_on_other_split(model, DataSet(LABELS, (), (), Path("videos"), title))
+    assert warning.endswith(f"scores on {title} would be too high; give --fold {fold}" if fold else "")
+    assert bool(warning) == bool(fold)
 
 
 @pytest.mark.parametrize(

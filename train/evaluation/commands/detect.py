@@ -1,12 +1,14 @@
 """Shell. `korsal-evaluate detect`: runs a model over videos and saves its detections."""
 
 import argparse
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from edge.cameras.video_file import probe
 from edge.detector import MIN_SCORE
+from edge.manifest import Manifest
 from edge.terminal import progress
 from edge.terminal.arguments import fraction
 from edge.terminal.tiling_options import add_tiling, tiling_of
@@ -17,8 +19,10 @@ from train.evaluation import detection_file
 from train.evaluation import options as shared
 from train.evaluation.detection import DetectionTask, detect
 from train.evaluation.shared_labels import shared_labels
-from train.evaluation.splits import EvaluationError, videos_to_evaluate
+from train.evaluation.splits import EvaluationError, trained_on_other_split, videos_to_evaluate
 from train.open_model import open_model
+
+log = logging.getLogger(__name__)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -41,8 +45,9 @@ def run(options: argparse.Namespace) -> None:
         raise EvaluationError("--videos need no annotations, --data brings its own videos; give one of them")
     output_paths.check(options.output, "-o", ".npz")
     with open_model(options.model, 1, options.preprocessing) as engine:
-        labels, prepared = engine.manifest.labels, shared.prepared(engine.preprocessor)
-    rate, chosen = (None, _own_videos(options.videos)) if options.videos else _annotated_videos(options, labels)
+        manifest, prepared = engine.manifest, shared.prepared(engine.preprocessor)
+    labels = manifest.labels
+    rate, chosen = (None, _own_videos(options.videos)) if options.videos else _annotated_videos(options, manifest)
     tasks = [DetectionTask(one, video, options.minimum_score, tiling_of(options), rate) for one, video in chosen]
     found = detect(options.model, tasks, labels, options.jobs, options.preprocessing)
     detection_file.save(found, options.output)
@@ -58,13 +63,15 @@ def _next(options: argparse.Namespace) -> str:
 
 
 def _annotated_videos(
-    options: argparse.Namespace, labels: Sequence[str]
+    options: argparse.Namespace, manifest: Manifest
 ) -> tuple[float | None, list[tuple[VideoAnnotation, Path]]]:
     """The data set's frame rate where it has one, and its videos."""
     if options.data is None:
         raise EvaluationError("no videos given; give --data FOLDER, or --videos FILE ... that need no annotations")
     data = loader.load(options.data, options.fold)
-    shared_labels(labels, data, options.model)
+    shared_labels(manifest.labels, data, options.model)
+    if warning := trained_on_other_split(manifest, data):
+        log.warning("%s", warning)
     chosen = videos_to_evaluate(data, options.split, options.limit)
     return data.rate, [(one, data.video(one.name)) for one in chosen]
 

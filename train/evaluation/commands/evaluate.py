@@ -1,6 +1,7 @@
 """Shell. `korsal-evaluate MODEL`: a model scored on the videos of a data set."""
 
 import argparse
+import logging
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,9 +19,11 @@ from train.evaluation.protocol_options import add_protocol, protocol_of
 from train.evaluation.report import Report
 from train.evaluation.report_format import as_json, as_table, comparison_note, not_annotated_note
 from train.evaluation.shared_labels import shared_labels
-from train.evaluation.splits import of_split, videos_to_evaluate
+from train.evaluation.splits import of_split, trained_on_other_split, videos_to_evaluate
 from train.evaluation.video_evaluation import LinkerKind
 from train.open_model import open_model
+
+log = logging.getLogger(__name__)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -44,10 +47,11 @@ def run(options: argparse.Namespace) -> None:
     Single steps: korsal-evaluate detect, link, score, events or export; --help after each.
     """
     with open_model(options.model, 1, options.preprocessing) as engine:
-        labels = engine.manifest.labels
-        model = _identity(engine)
+        manifest, model = engine.manifest, _identity(engine)
     data = loader.load(options.data, options.fold)
-    both = shared_labels(labels, data, options.model)
+    both = shared_labels(manifest.labels, data, options.model)
+    if warning := trained_on_other_split(manifest, data):
+        log.warning("%s", warning)
     chosen = both.of(videos_to_evaluate(data, options.split, options.limit))
     report_files.check_paths(options.json, options.plots)
     protocol = protocol_of(options)
