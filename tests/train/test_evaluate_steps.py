@@ -462,6 +462,14 @@ def test_an_empty_split_is_refused(data: Path, tmp_path: Path) -> None:
         scoring.score(options)
 
 
+def test_two_files_of_the_one_split_are_refused(data: Path, tmp_path: Path) -> None:
+    for name in ("a.npz", "b.npz"):
+        detection_file.save(some(("Basketball", "Surfing"), LABELS), tmp_path / name)
+    options = ScoreOptions(data, (tmp_path / "a.npz", tmp_path / "b.npz"), (), PROTOCOLS["plain"])
+    with pytest.raises(ScoreError, match=r"b\.npz: would be of the next split, but own data has one split, not 2"):
+        scoring.score(options)
+
+
 def test_three_splits_are_scored_and_averaged(shared: Path, tmp_path: Path) -> None:
     """The truth itself of two splits scores 100, nothing at all in the third 0."""
     from train.box_tables import Tube

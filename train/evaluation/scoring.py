@@ -10,7 +10,7 @@ import numpy as np
 from train.box_tables import FrameBoxes, Tube, in_video, numbered, video_of
 from train.datasets import loader
 from train.datasets.annotated_frames import AnnotatedFrames, rows_in, tubes_in
-from train.datasets.annotation_records import DataSet, VideoAnnotation
+from train.datasets.annotation_records import AnnotationError, DataSet, VideoAnnotation
 from train.datasets.frame_kinds import not_annotated
 from train.evaluation import detection_file, external_formats, tube_file
 from train.evaluation.detection_file import SavedDetections
@@ -81,13 +81,25 @@ def score(options: ScoreOptions) -> tuple[SplitReport, ...]:
         )
     return tuple(
         _split_report(
-            loader.load(options.data, options.fold + place),
+            _data_of(options, place),
             options.detections[place] if options.detections else None,
             options.tubes[place] if options.tubes else None,
             options,
         )
         for place in range(given)
     )
+
+
+def _data_of(options: ScoreOptions, place: int) -> DataSet:
+    """The split that the files in that place are of. Raises AnnotationError, ScoreError."""
+    try:
+        return loader.load(options.data, options.fold + place)
+    except AnnotationError as error:
+        if not place:
+            raise
+        file = (options.detections or options.tubes)[place]
+        why = str(error).partition(";")[0]
+        raise ScoreError(f"{file}: would be of the next split, but {why}; score one by one") from error
 
 
 def load_detections(path: Path, videos: Sequence[VideoAnnotation], labels: Sequence[str]) -> SavedDetections:
