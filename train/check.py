@@ -55,6 +55,7 @@ def _of_all(sets: Sequence[DataSet]) -> list[Fault]:
     print(f"{data.title}: {len(data.labels)} actions")
     print("".join(f"{note}\n" for note in joint.notes(data)), end="")
     found = [Fault(name, text) for name, text in joint.trained_and_tested(sets)]
+    found += [Fault(name, text, serious=False) for name, text in joint.learned_and_validated(sets)]
     if found:
         _print_faults(found, len(found))
     return found

@@ -8,7 +8,7 @@ from pathlib import Path
 from edge.manifest import Manifest
 from train import processes
 from train.datasets import joint, loader, one_class, split_lists
-from train.datasets.annotation_records import VideoAnnotation
+from train.datasets.annotation_records import DataSet, VideoAnnotation
 from train.datasets.frame_kinds import known_frames
 from train.datasets.frame_rate import frame_rate
 from train.datasets.joint import JointData, JointPart, joined
@@ -52,7 +52,8 @@ def load(settings: TrainSettings) -> TrainingData:
     parts = tuple(_part(one, settings.all_groups) for one in data.parts)
     _require_action(data.title, parts, "no training video shows an action in an annotated frame; annotate one")
     rates = [frame_rate(one) for one in sets]
-    return TrainingData(data.title, data.labels, parts, data.files, rates[0], tuple(_notes(data, rates)))
+    leaks = () if settings.all_groups else tuple(_leaks(sets))
+    return TrainingData(data.title, data.labels, parts, data.files, rates[0], (*leaks, *_notes(data, rates)))
 
 
 def with_frames(data: TrainingData, cache: Path) -> tuple[TrainingData, dict[str, PackedVideo]]:
@@ -142,6 +143,16 @@ def _part(part: JointPart, all_groups: bool) -> TrainingPart:
 def _require_action(title: str, parts: tuple[TrainingPart, ...], sentence: str) -> None:
     if not any(video.tubes and len(known_frames(video)) for part in parts for video in part.training):
         raise TrainingError(f"{title}: {sentence}")
+
+
+def _leaks(sets: Sequence[DataSet]) -> Iterator[str]:
+    """What two data sets hold in common, one of which validates on it: a sentence for each such pair."""
+    names: dict[str, list[str]] = {}
+    for name, text in joint.learned_and_validated(sets):
+        names.setdefault(text, []).append(name)
+    for text, found in names.items():
+        others = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        yield f"{found[0]}{others}: {text}; hold it out in both, by {split_lists.VALIDATION_FILE}"
 
 
 def _notes(data: JointData, rates: list[float]) -> Iterator[str]:

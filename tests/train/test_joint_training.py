@@ -1,5 +1,6 @@
 """Runs on two data sets at once, tiny: UCF101-24's layout, annotated with Basketball and Surfing, and J-HMDB's."""
 
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from edge.motion_map import MotionSettings
 from tests.support.stops import after, never
 from tests.support.tiny_videos import write_data_set, write_hmdb
 from train import checkpoint as checkpoints
+from train import training_data
 from train.checkpoint import CheckpointError
 from train.datasets.annotation_records import AnnotationError
 from train.train import learn, main, prepare
@@ -108,6 +110,23 @@ def test_a_run_says_what_it_trains_on(
         "UCF101-24 split 1: 2 actions, 4 videos to learn from, 2 to validate on; 25% of the samples",
         "J-HMDB-21 split 1: 2 actions, 8 videos to learn from, 2 to validate on; 75% of the samples",
     ]
+
+
+def test_a_run_tells_of_videos_that_are_validated_on_and_learned_from(
+    settings: TrainSettings, folders: tuple[str, str], tmp_path: Path
+) -> None:
+    """The same videos under another name, with a list that holds out one that the other learns from."""
+    copy = Path(shutil.copytree(folders[0], tmp_path / "copy"))
+    (copy / "validationlist.txt").write_text("Basketball/v_Basketball_g08_c01\n")
+    both = replace(settings, data=(folders[0], str(copy)))
+    told = [note for note in training_data.load(both).notes if "validated on" in note]
+    assert len(told) == 2
+    assert told[0].startswith(
+        "Basketball/v_Basketball_g23_c01 and 1 more: learned from in UCF101-24 split 1 (copy) and"
+    )
+    assert told[1].startswith("Basketball/v_Basketball_g08_c01: learned from in UCF101-24 split 1 (ucf) and")
+    assert told[1].endswith("that scores too high; hold it out in both, by validationlist.txt")
+    assert not [note for note in training_data.load(replace(both, all_groups=True)).notes if "validated on" in note]
 
 
 def test_a_resumed_run_continues_exactly(

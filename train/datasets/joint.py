@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge.text import near_duplicates
+from train.datasets import split_lists
 from train.datasets.annotation_records import AnnotationError, DataSet, GroundTruthTube, VideoAnnotation
 
 BETWEEN = " + "  # the titles of several data sets
@@ -56,6 +57,17 @@ def trained_and_tested(sets: Sequence[DataSet]) -> Iterator[tuple[str, str]]:
         for other, its_title in zip(sets, titles, strict=True):
             common = [video.name for video in other.train if video.name in tested] if other is not data else []
             yield from ((name, f"for training in {its_title} and for testing in {title}") for name in common)
+
+
+def learned_and_validated(sets: Sequence[DataSet]) -> Iterator[tuple[str, str]]:
+    """Names of videos that one data set holds out to validate on and another learns from, each with a sentence."""
+    titles = _titles(sets)
+    parts = [[{video.name for video in part} for part in split_lists.held_out(one.train)] for one in sets]
+    for place, (_, held) in enumerate(parts):
+        for other, (learned, _) in enumerate(parts):
+            text = f"learned from in {titles[other]} and validated on in {titles[place]}"
+            common = sorted(held & learned) if place != other and sets[place].labels else []
+            yield from ((name, f"{text}: if it is one video, that scores too high") for name in common)
 
 
 def joined(sets: Sequence[DataSet]) -> JointData:

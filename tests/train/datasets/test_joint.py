@@ -1,10 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from train.datasets.annotation_records import AnnotationError, DataSet, GroundTruthTube, VideoAnnotation
-from train.datasets.joint import joined
+from train.datasets.joint import joined, learned_and_validated
 
 
 def data(labels: tuple[str, ...], folder: str, *names: str, title: str = "own data", quiet: bool = False) -> DataSet:
@@ -40,6 +41,17 @@ def test_videos_of_one_name_keep_apart() -> None:
     assert [video.name for part in both.parts for video in part.videos] == ["one", "set 2/one"]
     assert both.files == {"one": Path("a/videos/one.avi"), "set 2/one": Path("b/videos/one.avi")}
     assert both.title == "own data (a) + own data (b)"
+
+
+def test_a_video_that_one_learns_from_and_another_validates_on() -> None:
+    """ "shared" is held out in B alone; "own" is in none but A."""
+    one, other = data(("run",), "a", "shared", "own", title="A"), data(("run",), "b", "shared", "b2", title="B")
+    held = tuple(replace(video, validates=video.name == "shared") for video in other.train)
+    learning = replace(one, train=tuple(replace(video, validates=False) for video in one.train))
+    sets = [learning, replace(other, train=held)]
+    sentence = "learned from in A and validated on in B: if it is one video, that scores too high"
+    assert list(learned_and_validated(sets)) == [("shared", sentence)]
+    assert list(learned_and_validated(sets[1:])) == []
 
 
 def test_labels_that_are_nearly_equal_are_refused() -> None:
