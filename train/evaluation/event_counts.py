@@ -74,19 +74,25 @@ def best_start_scores(
 ) -> tuple[float | None, ...]:
     """For each label the start score with the best F-score of its events, the highest of equals.
 
-    `counts` holds for each of `scores` the counts of each label. A score at which an event of the label is published in
-    `background`, videos without any action, is ruled out. None where no remaining score recalls an action.
+    `counts` holds for each of `scores` the counts of each label, `background` those in videos without any action. A
+    score at which an event of the label is published there is ruled out, unless no other recalls an action: then these
+    events count as wrong ones. None where no score recalls an action.
     """
     chosen: list[float | None] = []
     for label in range(len(counts[0])):
-        silent = [background is None or background[place][label].events == 0 for place in range(len(scores))]
+        false = [by_label[label].events for by_label in background] if background else [0] * len(scores)
+        recalling = [place for place in range(len(scores)) if counts[place][label].recalled]
+        silent = [place for place in recalling if not false[place]]
         ranked = [
-            (_f_score(by_label[label]), score)
-            for score, by_label, allowed in zip(scores, counts, silent, strict=True)
-            if allowed and by_label[label].recalled
+            (_f_score(_beside(counts[place][label], false[place])), scores[place]) for place in silent or recalling
         ]
         chosen.append(max(ranked)[1] if ranked else None)
     return tuple(chosen)
+
+
+def _beside(counts: EventCounts, false: int) -> EventCounts:
+    """The counts with so many events more that are wrong."""
+    return replace(counts, events=counts.events + false, wrong=counts.wrong + false)
 
 
 def _f_score(counts: EventCounts) -> float:

@@ -41,7 +41,14 @@ def test_a_start_score_with_events_in_background_videos_is_not_chosen() -> None:
         (EventCounts(), EventCounts()),
     ]
     assert best_start_scores(SCORES, counts, background) == (0.2, 0.1)
-    assert best_start_scores(SCORES, counts, [(EventCounts(events=1), EventCounts(events=2))] * 3) == (None, None)
+
+
+def test_where_no_silent_score_recalls_an_action_events_in_background_videos_count_as_wrong() -> None:
+    counts = [(scored(9, 0),), (scored(8, 0),), (scored(0, 0),)]  # nobody is recalled where it is silent
+    few, many = (EventCounts(events=1),), (EventCounts(events=40),)
+    assert best_start_scores(SCORES, counts, [many, few, (EventCounts(),)]) == (0.2,)
+    assert best_start_scores(SCORES, counts, [few, few, few]) == (0.1,)
+    assert best_start_scores(SCORES, [(scored(0, 0),)] * 3, [few] * 3) == (None,)
 
 
 def test_without_time_or_events_there_is_no_rate() -> None:

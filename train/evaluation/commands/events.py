@@ -55,7 +55,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--quiet",
         type=Path,
         metavar="NPZ",
-        help="for --choose: detections of videos without any action; no score is chosen at which they give an event",
+        help="for --choose: detections of videos without any action; no score is chosen at which they give an event, "
+        "where another finds an action",
     )
     parser.add_argument(
         "--quiet-shows",
@@ -141,11 +142,10 @@ def _choose(found: SavedDetections, truth: Truth, counted: Sequence[int], option
         )
     rules = [settings_at(score) for score in candidates]
     counts = _counts(found, truth, rules)
-    chosen = best_start_scores(candidates, counts, _background(options, found.label_names, rules))
+    background = _background(options, found.label_names, rules)
+    chosen = best_start_scores(candidates, counts, background)
     for label in counted:
-        score = chosen[label]
-        words = _in_words(score, counts[candidates.index(score)][label] if score else None)
-        print(f"{found.label_names[label]}: {words}")
+        print(f"{found.label_names[label]}: {_in_words(chosen[label], label, candidates, counts, background)}")
     scores = {found.label_names[label]: score for label in counted if (score := chosen[label])}
     start_scores.save(scores, options.choose)
     print(f"start scores: {progress.file_summary(options.choose)}")
@@ -197,12 +197,19 @@ def _counts(
         return count_events(found, truth, DefaultLinker(), rules, linked.update)
 
 
-def _in_words(score: float | None, counts: EventCounts | None) -> str:
-    if score is None or counts is None:
-        return "no start score recalls one of its actions and stays quiet; the default one stays"
-    return (
-        f"{score:g}, recall {100 * counts.recall:.0f} % of {counts.actions}, precision {100 * counts.precision:.0f} %"
-    )
+def _in_words(
+    score: float | None,
+    label: int,
+    candidates: Sequence[float],
+    counts: Sequence[Sequence[EventCounts]],
+    background: Sequence[Sequence[EventCounts]] | None,
+) -> str:
+    if score is None:
+        return "no start score recalls one of its actions; the default one stays"
+    place = candidates.index(score)
+    one, false = counts[place][label], background[place][label].events if background else 0
+    noise = f"; events in quiet videos: {false}, for each score without any misses all its actions" if false else ""
+    return f"{score:g}, recall {100 * one.recall:.0f} % of {one.actions}, precision {100 * one.precision:.0f} %{noise}"
 
 
 def _next(options: argparse.Namespace) -> str:

@@ -103,19 +103,22 @@ def test_what_comes_next(words: str, following: str, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize(
-    ("words", "labels"),
+    ("words", "labels", "loud"),
     [
-        ("--rate 10", {"Run"}),
-        ("--rate 1000", set()),  # 40 frames are too little then for an event
-        ("--rate 10 --quiet loud.npz --quiet-rate 10", set()),
-        ("--rate 10 --quiet loud.npz --quiet-rate 1000", {"Run"}),
-        ("--rate 10 --quiet loud.npz --quiet-rate 10 --quiet-shows Run", {"Run"}),
-        ("--rate 10 --quiet loud.npz --quiet-rate 10 --quiet-shows Jump", set()),
+        ("--rate 10", {"Run"}, False),
+        ("--rate 1000", set(), False),  # 40 frames are too little then for an event
+        ("--rate 10 --quiet loud.npz --quiet-rate 10", {"Run"}, True),  # at whatever score Run is recalled
+        ("--rate 10 --quiet loud.npz --quiet-rate 1000", {"Run"}, False),
+        ("--rate 10 --quiet loud.npz --quiet-rate 10 --quiet-shows Run", {"Run"}, False),
+        ("--rate 10 --quiet loud.npz --quiet-rate 10 --quiet-shows Jump", {"Run"}, True),
     ],
 )
-def test_each_file_has_its_own_rate(words: str, labels: set[str]) -> None:
+def test_each_file_has_its_own_rate(
+    words: str, labels: set[str], loud: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert events(f"found.npz --data a.xml --choose out.json {words}") == 0
     assert chosen().keys() == labels
+    assert ("events in quiet videos: 1, for each" in capsys.readouterr().out) is loud
 
 
 @pytest.mark.parametrize(
