@@ -105,7 +105,8 @@ def main() -> None:
         results.add(cell.key, taught(folder, how, ("--workers", str(options.workers), "--device", options.device)))
     results.print_means(FIGURES)
     if options.plot:
-        teach_plot.draw(results.lines, options.plot)
+        others = [line for path in options.beside for line in Results(path).lines]
+        teach_plot.draw([*results.lines, *others], options.plot)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -123,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--workers", type=int, default=1, help="processes that prepare samples; default: %(default)s")
     add("--device", default="auto", help="default: a GPU where there is one")
     add("--plot", type=Path, help="a PNG file to draw the curves in; default: none")
+    add("--beside", type=Path, nargs="*", default=[], help="results.jsonl of other weights, to be drawn too")
     return parser
 
 

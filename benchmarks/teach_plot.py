@@ -20,7 +20,7 @@ def draw(lines: Sequence[Mapping[str, Any]], png_path: Path) -> None:
     from matplotlib.figure import Figure
 
     shown = [name for name in PANELS if any(line[name] is not None for line in lines)]
-    figure = Figure(figsize=(4.2 * len(shown), 4), layout="constrained")
+    figure = Figure(figsize=(4.2 * len(shown), 4.2), layout="constrained")
     scenes = sorted({line["of"]["scenes"] for line in lines}, key=_place)
     for panel, name in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
         for number, setting in enumerate(dict.fromkeys(map(_setting, lines))):
@@ -38,7 +38,7 @@ def draw(lines: Sequence[Mapping[str, Any]], png_path: Path) -> None:
         panel.set(title=title, ylabel=unit, xlabel="annotated scenes of each action", ylim=(0, None))
         panel.set_xticks(range(len(scenes)), map(str, scenes))
         panel.grid(alpha=0.3)
-        panel.legend(fontsize="small")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     figure.savefig(png_path, dpi=120)
 
 
@@ -49,5 +49,6 @@ def _place(scenes: int | str) -> float:
 def _setting(line: Mapping[str, Any]) -> str:
     of = line["of"]
     words = ["ImageNet's weights" if of["start"] == "ImageNet" else "weights that know other actions"]
+    words += ["a memory"] if line.get("memory") else []
     words += ["backbone frozen"] if of["backbone"] == "frozen" else []
     return ", ".join([*words, *([] if of["negatives"] else ["no negatives"])])

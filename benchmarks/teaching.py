@@ -16,7 +16,7 @@ import numpy as np
 
 from convert.project import folders, run, run_folders, steps
 from convert.project.run import RunOptions
-from edge import files
+from edge import files, model_files
 from edge.cameras.video_file import probe
 from edge.default_linker import DefaultLinker
 from train.datasets import actions_file, own_data, project_data, split_lists
@@ -140,7 +140,7 @@ def taught(folder: Path, how: Teaching, more: Sequence[str]) -> dict[str, Any]:
     """Teach the project, or go on with that, and score it. SystemExit where a step fails.
 
     Its figures: frame-mAP at 0.5, percent; of the events at the chosen start scores recall and precision, percent, and
-    false alarms per hour without an action; processor minutes.
+    false alarms per hour without an action; whether it has a memory; processor minutes.
     """
     begun = sum(os.times()[:4])
     project = folders.read(folder)
@@ -149,7 +149,7 @@ def taught(folder: Path, how: Teaching, more: Sequence[str]) -> dict[str, Any]:
         raise SystemExit(f"{folder}: a step has failed, see above; the same command goes on")
     made = run_folders.all_runs(project)[-1].path
     scores = json.loads((made / steps.SCORES).read_text())
-    figures = {"frame_map": scores["frame_map"]["0.5"], **_events(project.folder, made)}
+    figures = {"frame_map": scores["frame_map"]["0.5"], **_events(project.folder, made), "memory": _remembers(folder)}
     return {**figures, "minutes": (sum(os.times()[:4]) - begun) / 60, "how": asdict(how), "at": time.time()}
 
 
@@ -167,6 +167,11 @@ def _events(folder: Path, made: Path) -> dict[str, float | None]:
         "alarms_per_hour": counts.false_alarms_per_hour,
     }
     return {name: None if np.isnan(value) else float(value) for name, value in values.items()}
+
+
+def _remembers(folder: Path) -> bool:
+    made = model_files.read(newest_model(folder))
+    return made is not None and made.manifest.memory is not None
 
 
 def newest_model(folder: Path) -> Path:

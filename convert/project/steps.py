@@ -7,7 +7,7 @@ from pathlib import Path
 
 TRAIN, EVALUATE, CONVERT = "korsal-train", "korsal-evaluate", "korsal-convert"
 
-# Not chosen by experiment yet: docs/teach.md says which are to be run.
+# Guesses from few tries: docs/teach.md, What is not known yet.
 SAMPLES = 3_000
 VALIDATIONS = 6  # in a run
 PATIENCE = 3  # of them without a better score

@@ -91,12 +91,14 @@ def test_the_curves_have_a_panel_for_each_figure_that_is_known(tmp_path: Path, m
         (Cell(2, 0, "shipped"), 10.0),
         (Cell(2, 1, "shipped"), 30.0),
     ]:
-        results.add(cell.key, {"frame_map": found, **counted})
+        results.add(cell.key, {"frame_map": found, "memory": cell.scenes == ALL, **counted})
     teach_plot.draw(results.lines, tmp_path / "curves.png")
     precise, told = drawn[0].axes
     assert [label.get_text() for label in precise.get_xticklabels()] == ["2", "8", "all"]
     lines = {line.get_label(): line for line in precise.get_lines() if not line.get_label().startswith("_")}
-    assert list(lines) == ["ImageNet's weights", "weights that know other actions"]
-    assert lines["weights that know other actions"].get_xydata().tolist() == [[0, 20], [2, 60]]  # 20: of 10 and 30
-    assert lines["ImageNet's weights"].get_xydata().tolist() == [[1, 20]]
+    assert {name: line.get_xydata().tolist() for name, line in lines.items()} == {
+        "ImageNet's weights": [[1, 20]],
+        "weights that know other actions, a memory": [[2, 60]],
+        "weights that know other actions": [[0, 20]],  # of 10 and 30
+    }
     assert told.get_title() == "actions reported"
