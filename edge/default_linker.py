@@ -1,14 +1,14 @@
 """The default linker: one tube for each person, whatever they do. Pure.
 
 The life of a tube. A detection of at least `high_score` that no tube claims starts one; so does a weaker one of which
-only the action is uncertain: of many actions the likeliest may be unlikely, or a model's scores are low, and events of
-the action begin at less. One that lies on somebody who is seen
-already is a second box of that person, and starts none. It is confirmed once it has been detected
-for `confirm_seconds`, in two frames or more; until then the first miss ends it. Between frames it moves by the smoothed
-velocity of its centre. All tubes together take the detections that overlap their predictions most: first the strong
-ones, then, for the tubes left over, the weak ones (as ByteTrack, Zhang et al. 2022). A tube without a detection is
-extrapolated, its velocity damped and its scores fading, and ends after `max_missed_seconds`. What a person does is
-decided by the network's whole score vector, averaged over time.
+only the action is uncertain, as the likeliest of many actions may be unlikely, and one that reaches the score at which
+events of an action begin. A detection that lies on somebody who is seen already is a second box of that person, and
+starts none. A tube is confirmed once it has been detected for `confirm_seconds`, in two frames or more; until then the
+first miss ends it. Between frames it moves by the smoothed velocity of its centre. All tubes together take the
+detections that overlap their predictions most: first the strong ones, then, for the tubes left over, the weak ones (as
+ByteTrack, Zhang et al. 2022). A tube without a detection is extrapolated, its velocity damped and its scores fading,
+and ends after `max_missed_seconds`. What a person does is decided by the network's whole score vector, averaged over
+time.
 
 All of that goes by the time of the frames, not by their number: gains and factors are for one UNIT of 1/25 s, and are
 raised to the time that has passed.
@@ -116,22 +116,21 @@ def no_tubes() -> LiveTubes:
 
 @dataclass(frozen=True)
 class DefaultLinker:
-    """One tube for each person; see the top of this file."""
+    """One tube for each person; see the top of this file.
+
+    `start_scores`: of each action, by label, at most `high_score`; () where none is below it. See `for_events`.
+    """
 
     settings: LinkerSettings = LinkerSettings()
     minimum_score: float = MIN_SCORE
-    start_scores: tuple[
-        float, ...
-    ] = ()  # of each action, by label; who reaches one starts a tube too; see `for_events`
+    start_scores: tuple[float, ...] = ()
 
     def step(self, state: LinkerState, detections: Detections, time: float) -> tuple[LinkerState, tuple[TubeBox, ...]]:
         """As `Linker.step`."""
         elapsed = elapsed_units(state, time)
         live = state.live if isinstance(state.live, LiveTubes) else no_tubes()
         live = live.where(_in_time(live, elapsed, state.elapsed, self.settings))
-        merged = _merged(detections, self.settings)
-        starts = _may_start(merged, self)
-        live, next_tube = _link(live, merged, starts, elapsed, state.next_tube, self.settings)
+        live, next_tube = _link(live, _merged(detections, self.settings), elapsed, state.next_tube, self)
         return LinkerState(time, elapsed, next_tube, live), _tube_boxes(live)
 
 
@@ -172,27 +171,24 @@ def _merged(detections: Detections, settings: LinkerSettings) -> Detections:
 
 
 def _may_start(detections: Detections, linker: DefaultLinker) -> NDArray[np.bool_]:
-    """(N,) whether a detection may start a tube, if no tube claims it."""
-    high, found = linker.settings.high_score, detections.scores >= linker.settings.high_score
-    found |= _any_action(detections) >= linker.settings.any_factor * high
+    """(N,) whether each detection is strong enough to start a tube."""
+    settings = linker.settings
+    found: NDArray[np.bool_] = detections.scores >= settings.high_score
+    found |= _any_action(detections) >= settings.any_factor * settings.high_score
     if linker.start_scores:
         found |= np.any(detections.class_scores >= np.array(linker.start_scores, np.float32), axis=1)
     return found
 
 
 def _link(
-    live: LiveTubes,
-    detections: Detections,
-    starts: NDArray[np.bool_],
-    elapsed: float,
-    next_tube: int,
-    settings: LinkerSettings,
+    live: LiveTubes, detections: Detections, elapsed: float, next_tube: int, linker: DefaultLinker
 ) -> tuple[LiveTubes, int]:
-    """The live tubes after this frame, and the next free tube number; `starts` (N,): which detections may start one."""
+    """The live tubes after this frame, and the next free tube number."""
+    settings = linker.settings
     predicted = _predicted(live, elapsed)
     choice = _match(predicted, detections, settings)
     updated = _updated(predicted, choice, detections, elapsed, settings) if len(choice) else predicted
-    free = starts.copy()
+    free = _may_start(detections, linker)
     free[choice[choice >= 0]] = False
     unclaimed = _apart(np.flatnonzero(free), detections, updated.boxes[updated.missed == 0], settings)
     unclaimed = unclaimed[: settings.max_people - len(updated.numbers)]

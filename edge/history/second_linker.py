@@ -12,7 +12,7 @@ import numpy as np
 from edge import events
 from edge import linker as linkers
 from edge.boxes import iou
-from edge.default_linker import DefaultLinker
+from edge.default_linker import DefaultLinker, for_events
 from edge.detector import Detections
 from edge.event_settings import EventSettings
 from edge.events import ActionKey, EventState
@@ -65,7 +65,8 @@ def step(
     state: SecondLinking, frame: Frame, linked: Linked, labels: Sequence[str], settings: EventSettings
 ) -> tuple[SecondLinking, tuple[OpenEvent, ...]]:
     """The events of either linker that have ended and of which the other one had none."""
-    other: Linker = KorsalLinker() if isinstance(linked.linker, DefaultLinker) else DefaultLinker()
+    by_default = isinstance(linked.linker, DefaultLinker)
+    other: Linker = KorsalLinker() if by_default else for_events(DefaultLinker(), settings, labels)
     linker, tube_boxes = other.step(state.linker, _strongest(linked.detections), frame.monotonic_time)
     life, _ = events.step(state.life, tube_boxes, frame, labels, settings)
     ours, theirs = dict(_open(linked.events, second=False)), dict(_open(life, second=True))
