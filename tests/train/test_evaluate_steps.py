@@ -408,8 +408,8 @@ def test_start_scores_are_chosen(data: Path, tmp_path: Path, capsys: pytest.Capt
     assert scores.keys() == {"Surfing"}  # Basketball is never detected
     capsys.readouterr()
     assert run("events", found, "--data", data, "--choose", chosen, "--quiet", quiet) == 0
-    assert read(chosen)["start_scores"] == {}  # a score without events on the street recalls no surfer
-    assert "Surfing: no start score" in capsys.readouterr().out
+    assert read(chosen)["start_scores"] == scores  # each that recalls the surfer has an event on the street
+    assert "events in quiet videos: 1" in capsys.readouterr().out
     assert run("events", found, "--choose", chosen) == 1
     assert "give the --data" in capsys.readouterr().err
 

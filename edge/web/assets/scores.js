@@ -13,6 +13,7 @@ export class ScorePlot {
     this.canvas = element("canvas");
     Object.assign(this.canvas, { width: WIDTH, height: HEIGHT });
     this.canvas.setAttribute("role", "img");
+    this.canvas.setAttribute("aria-label", `Scores of ${label}`); // until there are some
     this.words = element("p", "", "figures");
     this.start = this.slider("Begins at", "start_score");
     this.keep = this.slider("Goes on at", "keep_score");
