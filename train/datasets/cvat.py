@@ -141,8 +141,7 @@ def read_cvat(path: Path) -> NamedVideo:
     except (expat.ExpatError, ValueError, LookupError, OverflowError) as error:
         raise AnnotationError(f"{path}: not CVAT for video 1.1 ({reason(error)}); {REMEDY}") from error
     size = (width, height) if width > 0 and height > 0 else None
-    others = [tuple(track.others) for track in reader.tracks]
-    tubes = tuple(replace(one, origin=_origin(path, one), others=others[one.track]) for one in tubes)
+    tubes = tuple(replace(one, origin=_origin(path, one), others=(*reader.tracks[one.track].others,)) for one in tubes)
     declared = any(reader.number(name) is not None for name in EXTENT)
     frames = int(annotated_frames.max(initial=-1)) + 1 if declared else 0
     idle = [(n, track.label) for n, track in enumerate(reader.tracks) if track.told and not any(track.told.values())]
@@ -297,7 +296,6 @@ def _of_jobs(frames: NDArray[np.int64], reader: _Reader) -> NDArray[np.int64]:
 
 def _step(texts: Mapping[str, str]) -> int:
     """Every how many frames the task takes one: its `frame_filter` is empty, or like `step=5`."""
-    found = re.search(
-        r"step\s*=\s*([1-9]\d{0,6})", texts.get("task/frame_filter") or texts.get("job/frame_filter") or ""
-    )
+    words = texts.get("task/frame_filter") or texts.get("job/frame_filter") or ""
+    found = re.search(r"step\s*=\s*([1-9]\d{0,6})", words)
     return int(found[1]) if found else 1
