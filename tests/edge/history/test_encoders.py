@@ -1,5 +1,6 @@
 """Each encoder of this machine makes clips that other players read, with the time of every frame."""
 
+import asyncio
 import json
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from edge.history import encoders, gstreamer_encoder, h264
 from edge.history.encoder import EncoderError, EncoderFormat, encoded_size, i420
 from edge.history.encoders import NO_ENCODER, ORDER, available, first_that_works, open_encoder
 from edge.history.mp4 import Sample, VideoTrack, mp4
+from tests.support.chromium import PROGRAM, chromium
 
 FORM = EncoderFormat((160, 96))
 NVENC_PROPERTIES = {  # of nvv4l2h264enc, as NVIDIA's "Accelerated GStreamer" names them
@@ -81,15 +83,18 @@ v.onseeked = () => o.textContent = `${v.videoWidth}x${v.videoHeight} at ${v.curr
 
 
 def test_a_browser_plays_it(tmp_path: Path) -> None:
-    browser = shutil.which("chromium")
-    if browser is None or not HERE:
+    if PROGRAM is None or not HERE:
         pytest.skip("chromium or an encoder is not on this machine")
     written(HERE[0], tmp_path / "clip.mp4", [number / 20 for number in range(40)])
-    (tmp_path / "page.html").write_text(PAGE)
-    words = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", "--dump-dom"]
-    words += [f"--user-data-dir={tmp_path}", "--virtual-time-budget=20000", f"file://{tmp_path}/page.html"]
-    shown = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120).stdout
-    assert '<p id="o">160x96 at 1.5 of 2</p>' in shown
+    page = tmp_path / "page.html"
+    page.write_text(PAGE)
+
+    async def shown() -> Any:
+        async with chromium(tmp_path / "profile") as tab:
+            await tab.open(page.as_uri())
+            return await tab.until("document.querySelector('#o').textContent")
+
+    assert asyncio.run(shown()) == "160x96 at 1.5 of 2"
 
 
 @pytest.mark.parametrize("count", [1, 2])
