@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks import yowo_runs, yowo_scores, yowo_tables
 from benchmarks.teaching import Results
 from benchmarks.yowo_ensemble import mixed
-from benchmarks.yowo_runs import ABLATION, BESIDE, CLIPS, LITE, OTHER_DATA, RULES, WHOLE, Budget, Run
+from benchmarks.yowo_runs import ABLATION, BESIDE, CLIPS, LITE_MEMORY, OTHER_DATA, PLAIN, RULES, Budget, Run
 from benchmarks.yowo_scores import Data
 from edge.terminal.arguments import whole_number, with_commas
 from train.evaluation import detection_file
@@ -110,7 +110,7 @@ def _mistakes_elsewhere(plan: Plan, other: Path) -> Iterator[Job]:
 
 def _tests(plan: Plan) -> Iterator[Job]:
     """The test videos, once; all models in turns for their times."""
-    runs = {run.name: plan.best(run) for run in (WHOLE, *BESIDE)}
+    runs = {run.name: plan.best(run) for run in (PLAIN, *BESIDE)}
 
     def tested(best: Path) -> dict[str, Any]:
         return yowo_scores.tested(yowo_scores.exported(best), best.parent, plan.data)
@@ -132,7 +132,7 @@ def _tests(plan: Plan) -> Iterator[Job]:
 
 def _ensemble(plan: Plan) -> Iterator[Job]:
     """Two networks trained alike, each alone and both together, on the validation videos."""
-    ones = {run.name: plan.best(run) for run in (WHOLE, LITE)}
+    ones = {run.name: plan.best(run) for run in (PLAIN, LITE_MEMORY)}
 
     def alone(best: Path) -> dict[str, Any]:
         found = yowo_scores.detections(yowo_scores.exported(best), best.parent, plan.data, "validation")

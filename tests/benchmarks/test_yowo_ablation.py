@@ -11,7 +11,7 @@ import torch
 from benchmarks import yowo_ablation, yowo_runs, yowo_tables
 from benchmarks.yowo_ablation import Plan, jobs
 from benchmarks.yowo_ensemble import mixed
-from benchmarks.yowo_runs import ABLATION, CLIPS, LITE, RULES, WHOLE, Budget, words_of
+from benchmarks.yowo_runs import ABLATION, CLIPS, LITE, LITE_MEMORY, PLAIN, RULES, WHOLE, Budget, words_of
 from edge.config.config_file import SHIPPED_MODEL
 from edge.shipped_files import asset_path
 from tests.support.tiny_videos import write_data_set
@@ -84,7 +84,7 @@ def test_all_of_them_in_small(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """But for trainings that are like others. Networks of one step find nothing; every job ends and is kept."""
-    for name, value in (("ABLATION", (WHOLE,)), ("RULES", ()), ("BESIDE", (CLIPS, LITE)), ("ROUNDS", 1)):
+    for name, value in (("ABLATION", (WHOLE,)), ("RULES", (PLAIN,)), ("BESIDE", (CLIPS, LITE_MEMORY)), ("ROUNDS", 1)):
         monkeypatch.setattr(yowo_ablation, name, value)
     beside = asset_path(SHIPPED_MODEL)
     given = words(folder, "--seeds", "3", "--beside", str(beside), "--other-data", str(folder / "data"))
