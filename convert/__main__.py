@@ -7,9 +7,9 @@ from edge import packages
 from edge.terminal import output as terminal
 
 
+@terminal.program
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    terminal.escape_unencodable()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         return _command(given)

@@ -79,9 +79,9 @@ class TrainingSession:
         return sum(len(part.frames) for part in self.validation)
 
 
+@terminal.program
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    terminal.escape_unencodable()
     words = sys.argv[1:] if arguments is None else arguments
     if words and words[0] in (commands := {"check": check.main, "classifier": classifier.main}):
         return commands[words[0]](words[1:])

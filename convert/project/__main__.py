@@ -9,9 +9,9 @@ from edge.terminal import output as terminal
 COMMANDS = ("new", "propose", "run", "report", "deploy", "fetch")
 
 
+@terminal.program
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. Each imports only what it needs."""
-    terminal.escape_unencodable()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         return _command(given)

@@ -1,7 +1,6 @@
 """`korsal-train new`, `propose`, `run`, `report`, `deploy` and `fetch`: reads the command line and runs the command."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
@@ -47,9 +46,6 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("korsal-train: stopped; what was written is kept, and the same command goes on", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output is gone; nothing more may be written to it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
 
 
 def _new(options: argparse.Namespace) -> int:

@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -63,12 +62,12 @@ EVENTS = "list the events that this device has kept, with pictures and clips"
 REPORT_HERE = Path()  # --report without a name
 
 
+@terminal.program
 def main(arguments: Sequence[str], signals: Signals | None = None) -> int:
     """Run one command and return its exit status; `signals` are the daemon's.
 
     0: done; 1: failed, with the reason on stderr; 2: wrong usage; 130: interrupted.
     """
-    terminal.escape_unencodable()
     options = _parser().parse_args(arguments)
     options.signals = signals
     command: Command = options.command
@@ -83,9 +82,6 @@ def main(arguments: Sequence[str], signals: Signals | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return replay.INTERRUPTED
-    except BrokenPipeError:  # the reader of our output is gone; nothing more may be written to it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
 
 
 def _run(options: argparse.Namespace) -> int:

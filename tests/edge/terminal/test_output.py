@@ -38,6 +38,32 @@ def test_other_commands_do_so_too(module: str) -> None:
     assert done.stdout.endswith(b"\\u6295\n"), done.stderr
 
 
+@pytest.mark.parametrize("buffered", [True, False])
+@pytest.mark.parametrize("words", ["edge models", "convert doctor", "convert.project new {folder}"])
+def test_where_nobody_reads_on_they_end_and_say_nothing(words: str, buffered: bool, tmp_path: Path) -> None:
+    """As in `korsal-edge models | head -1`."""
+    assert unread(words.format(folder=tmp_path / "mine").split(), buffered) == (terminal.UNREAD, b"")
+
+
+@pytest.mark.parametrize("module", ["train.evaluate", "train.train"])
+def test_so_does_help(module: str) -> None:
+    pytest.importorskip("torch", reason="torch is not installed: pip install 'korsal-edge[train]'")
+    assert unread([module, "--help"], buffered=True) == (terminal.UNREAD, b"")
+
+
+def unread(words: list[str], buffered: bool) -> tuple[int, bytes]:
+    """Exit status and errors of a module of whose output the reader is gone."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = {**os.environ, "PYTHONUNBUFFERED": "" if buffered else "1"}
+    with open(writer, "wb") as gone:
+        done = subprocess.run(
+            [sys.executable, "-m", *words],
+            cwd=ROOT, env=environment, stdout=gone, stderr=subprocess.PIPE, timeout=PATIENCE, check=False,
+        )  # fmt: skip
+    return done.returncode, done.stderr
+
+
 def test_what_is_no_terminal_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
-    terminal.escape_unencodable()
+    assert terminal.program(lambda: 3)() == 3

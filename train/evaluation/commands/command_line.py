@@ -55,9 +55,9 @@ ERRORS = (
 )
 
 
+@output.program
 def main(arguments: Sequence[str]) -> int:
     """Parse the command line and run what it names; returns the exit status."""
-    output.escape_unencodable()
     step, *words = arguments or [""]
     if step in STEPS:
         command, program = STEPS[step], f"korsal-evaluate {step}"
