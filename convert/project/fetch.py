@@ -14,7 +14,7 @@ from convert.project.folders import Project
 from train.datasets import project_data
 
 STATE = PurePosixPath("/var/lib/korsal-edge")  # of the installed service
-PATTERN = "*.teaching/doubt-*.mp4"  # in there
+PATTERNS = tuple(f"*.teaching/doubt-*{suffix}" for suffix in (".mp4", ".json"))  # in there
 # of such a file: its folder, then its camera, when, and of whom; nothing that leads elsewhere
 NAME = re.compile(r"(?P<folder>[\w-][\w.-]*\.teaching)/(?P<stem>doubt-(?P<camera>[\w-]+)(?:-\d+){4}b?)\.mp4")
 SSH_FAILED = 255
@@ -37,16 +37,15 @@ class Executed:
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip on the device: its path in the state directory, and where in `videos/` it belongs: its camera's folder."""
+    """A clip on the device: its path in the state directory, and where in `videos/` it belongs: its camera's folder.
+
+    `facts`: likewise of the file beside it that says why it was kept, where there is one.
+    """
 
     path: str
     camera: str
     stem: str
-
-    @property
-    def facts(self) -> str:
-        """The file beside it that says why it was kept."""
-        return self.path.removesuffix(".mp4") + ".json"
+    facts: str | None = None
 
     def target(self, project: Project) -> Path:
         """Where it goes."""
@@ -79,15 +78,17 @@ def fetch(
 
 def clips_in(lines: Iterable[str]) -> list[Clip]:
     """Those among the paths that are clips, each once; a device that names others is not believed."""
-    found = (NAME.fullmatch(line.strip()) for line in lines)
-    clips = {one["stem"]: Clip(one[0], one["camera"], one["stem"]) for one in found if one}
+    listed = {line.strip() for line in lines}
+    found = [one for line in sorted(listed) if (one := NAME.fullmatch(line))]
+    facts = [known if (known := f"{one['folder']}/{one['stem']}.json") in listed else None for one in found]
+    clips = {one["stem"]: Clip(one[0], one["camera"], one["stem"], of) for one, of in zip(found, facts, strict=True)}
     return [clips[stem] for stem in sorted(clips)]
 
 
 def _listed(host: str | None, folder: PurePosixPath, execute: CommandRunner) -> list[str]:
     if host is None:
-        return [path.relative_to(folder).as_posix() for path in Path(folder).glob(PATTERN)]
-    listing = f"cd {shlex.quote(str(folder))} && ls -1 -- {PATTERN}"
+        return [path.relative_to(folder).as_posix() for pattern in PATTERNS for path in Path(folder).glob(pattern)]
+    listing = f"cd {shlex.quote(str(folder))} && ls -1 -- {' '.join(PATTERNS)}"
     done = _executed(["ssh", "--", host, listing], execute)
     if done.status == SSH_FAILED:
         raise FetchError(f"{host}: cannot be reached by ssh; log in once, its reason is above")
@@ -103,7 +104,7 @@ def _bring(
         videos.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".incoming-", dir=project.folder) as arriving:
             incoming = Path(arriving)
-            names = [name for one in clips for name in (one.path, one.facts)]
+            names = [name for one in clips for name in (one.path, one.facts) if name]
             if host is None:
                 for name in names:
                     shutil.copy(Path(folder) / name, incoming)
@@ -115,16 +116,21 @@ def _bring(
                 place(project, one, incoming)
     except OSError as error:
         where = error.filename or project.folder
-        cure = "take its clip away" if isinstance(error, FileNotFoundError) else "free space"
-        raise FetchError(f"{where}: cannot be copied ({error.strerror}); {cure}, and fetch again") from error
+        cure = "" if isinstance(error, FileNotFoundError) else "free space, and "  # the device may delete it meanwhile
+        raise FetchError(f"{where}: cannot be copied ({error.strerror}); {cure}fetch again") from error
 
 
 def place(project: Project, clip: Clip, incoming: Path) -> None:
-    """Move a clip that has arrived, and what says why it was kept, to where it belongs. Raises OSError."""
+    """Move a clip that has arrived, and what says why it was kept if that has too, to where it belongs.
+
+    Raises OSError.
+    """
     target = clip.target(project)
     target.parent.mkdir(parents=True, exist_ok=True)
-    for suffix in (".json", ".mp4"):
-        (incoming / f"{clip.stem}{suffix}").replace(target.with_suffix(suffix))
+    facts = incoming / f"{clip.stem}.json"
+    if facts.exists():
+        facts.replace(target.with_suffix(".json"))
+    (incoming / f"{clip.stem}.mp4").replace(target)
 
 
 def _executed(words: Sequence[str], execute: CommandRunner) -> Executed:

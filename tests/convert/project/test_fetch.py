@@ -44,7 +44,7 @@ class Device:
         if self.status:
             return Executed(self.status)
         if words[0] == "ssh":
-            paths = [path.relative_to(self.state).as_posix() for path in self.state.glob("*.teaching/*.mp4")]
+            paths = [path.relative_to(self.state).as_posix() for path in self.state.glob("*.teaching/*")]
             return Executed(0, "\n".join([*paths, "../../etc/passwd", "x.teaching/../doubt-a-1-1-1-1.mp4", ""]))
         *sources, target = words[3:]
         for source in sources:
@@ -105,7 +105,21 @@ def test_what_cannot_be_fetched(project: Project, state: Path, tmp_path: Path) -
         fetch.fetch(project, None, PurePosixPath(tmp_path / "nothing"))
     with pytest.raises(FetchError, match="'-oProxyCommand=x' is no host"):
         fetch.fetch(project, "-oProxyCommand=x")
+    assert videos(project) == []
+
+
+@pytest.mark.parametrize("host", ["root@jetson", None])
+def test_a_clip_of_which_nothing_else_is_known_comes_alone(project: Project, state: Path, host: str | None) -> None:
     (state / "roof.teaching" / f"{CLIPS[0]}.json").unlink()
-    with pytest.raises(FetchError, match=r"cannot be copied \(No such file or directory\)"):
+    assert "2 of them new" in fetch.fetch(project, host, PurePosixPath(state), Device(state).execute)
+    assert videos(project) == [one for one in WHOLE if one != f"door/{CLIPS[0]}.json"]
+
+
+def test_what_the_device_deletes_meanwhile_is_said(project: Project, state: Path) -> None:
+    """A link that leads nowhere is listed, and cannot be copied."""
+    clip = state / "roof.teaching" / f"{CLIPS[0]}.mp4"
+    clip.unlink()
+    clip.symlink_to(state / "gone")
+    with pytest.raises(FetchError, match=r"cannot be copied \(No such file or directory\); fetch again"):
         fetch.fetch(project, None, PurePosixPath(state))
     assert videos(project) == []
