@@ -19,6 +19,15 @@ def test_the_same_settings_spelt_another_way(tmp_path: Path, monkeypatch: pytest
     assert changed(asdict(clips), BEGAN) == ["clips"]
 
 
+def test_what_was_moved_or_is_named_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with `korsal-train mine/data --out mine/run --resume` of what was begun in `mine`."""
+    (tmp_path / "data").mkdir()
+    before = asdict(replace(BEGAN, data=("data", "/old/disk/more"), weights="w.pt"))
+    monkeypatch.chdir(tmp_path / "data")
+    assert changed(before, replace(BEGAN, data=(".", "/new/more"), weights="../w.pt")) == []
+    assert changed(before, replace(BEGAN, data=("/new/more", "."), weights="../v.pt")) == ["data", "weights"]
+
+
 def test_a_memory_may_lie_elsewhere_now() -> None:
     """Which one it is, its hash tells."""
     before = replace(BEGAN, memory="m.pt")
