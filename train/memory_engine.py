@@ -39,8 +39,8 @@ def memory(checkpoint: Checkpoint) -> StreamingMemory | None:
 def step(checkpoint: Checkpoint, wanted: MemoryNetwork) -> tuple[MemoryStep, Path]:
     """The network whose maps a checkpoint takes, for pictures as they come, and its file.
 
-    That is the one that training took it from, or of that name beside the checkpoint. Raises CheckpointError where both
-    are gone, or it holds another.
+    That is the one beside the checkpoint of the name that training knew, or the one that it took it from. Raises
+    CheckpointError where both are gone, or it holds another.
     """
     path = weights_path(checkpoint)
     try:
@@ -55,10 +55,10 @@ def step(checkpoint: Checkpoint, wanted: MemoryNetwork) -> tuple[MemoryStep, Pat
 
 
 def weights_path(checkpoint: Checkpoint) -> Path:
-    """Where the memory's weights lie: where training had them, or under that name beside the checkpoint."""
+    """Where the memory's weights lie: beside the checkpoint under the name that training knew, or where it had them."""
     known = Path(str(checkpoint.settings.get("memory", "")))
     beside = checkpoint.file.with_name(known.name) if checkpoint.file and known.name else known
-    return known if known.exists() else beside
+    return known if known.exists() and not beside.exists() else beside
 
 
 def with_parts(network: MemoryNetwork, step: MemoryStep) -> MemoryNetwork:

@@ -272,3 +272,13 @@ def test_a_checkpoint_finds_its_memory_beside_it_too(folder: Path, tmp_path: Pat
     with train_open_model(tmp_path / "c.pt", 1) as engine:
         assert engine.memory is not None
         assert engine.memory.path == tmp_path / "movinet.pt"
+
+
+def test_another_memory_where_training_had_it_does_not_matter(folder: Path, tmp_path: Path) -> None:
+    before = tmp_path / "before" / "movinet.pt"
+    before.parent.mkdir()
+    write_untrained_movinet(before, seed=7)
+    checkpoint = checkpoints.load(folder / "a.pt")
+    checkpoints.save(replace(checkpoint, settings={"memory": str(before)}), tmp_path / "c.pt")
+    (tmp_path / "movinet.pt").write_bytes((folder / "movinet.pt").read_bytes())
+    assert main(["export", str(tmp_path / "c.pt"), "-o", str(tmp_path / "c.onnx")]) == 0
