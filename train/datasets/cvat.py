@@ -4,7 +4,7 @@ A file that declares a document type is refused before anything is expanded, so 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
@@ -14,25 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.text import decode_utf8, to_nfc
-from train.box_tables import LARGEST_COORDINATE
-from train.datasets import zipped_annotation
+from train.datasets import cvat_shapes, zipped_annotation
 from train.datasets.annotation_records import LARGEST_FRAME, AnnotationError, reason
-from train.datasets.tracks import Box, BoxBudget, Corners, NamedTube, NamedVideo, tubes_from_keyframes
+from train.datasets.cvat_shapes import DrawingError
+from train.datasets.tracks import Box, BoxBudget, NamedTube, NamedVideo, tubes_from_keyframes
 from train.datasets.video_names import stays_inside, without_suffix
 from train.safe_reading import bounded_file
 
 ACTION = "action"  # the attribute that names the action, where there is one
 REMEDY = "export each task by itself, as CVAT for video 1.1"
 NOTHING = ("", "none", "__undefined__")
-FLAGS = {"0": False, "1": True, "False": False, "True": True, "false": False, "true": True}
 MOST_OTHERS = 64  # things that attributes but the action's say of a track, of which more are left out
 DEEPEST = 32  # tags within one another
 EXTENT = ("size", "start_frame", "stop_frame")  # fields that define which frames were annotated
 ABSOLUTE = re.compile(r"[\\/]|[A-Za-z]:[\\/]")  # the beginning of such a path, of Linux or of Windows
-
-
-class _DrawingError(ValueError):
-    """A track that is drawn as something else than boxes; the message names track, frame and cure."""
 
 
 @dataclass(eq=False)
@@ -69,7 +64,8 @@ class _Reader:
                 raise ValueError(f"track {len(self.tracks)} has no label")
             self.tracks.append(_Track(to_nfc(given["label"])))
         elif self.path[:2] == ["annotations", "track"] and len(self.path) == 3:
-            self.tracks[-1].boxes += _boxes(name, given, self.tracks[-1].label, len(self.tracks) - 1)
+            track = self.tracks[-1]
+            track.boxes.append(cvat_shapes.box(name, given, track.label, len(self.tracks) - 1))
         elif name == "attribute":
             self.attribute = given.get("name", "")
 
@@ -136,7 +132,7 @@ def read_cvat(path: Path) -> NamedVideo:
         name = _name(source) if source else without_suffix(to_nfc(stem))
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}); {REMEDY}") from error
-    except _DrawingError as error:
+    except DrawingError as error:
         raise AnnotationError(f"{path}: {error}, and export it again") from error
     except (expat.ExpatError, ValueError, LookupError, OverflowError) as error:
         raise AnnotationError(f"{path}: not CVAT for video 1.1 ({reason(error)}); {REMEDY}") from error
@@ -182,66 +178,6 @@ def _parse(content: bytes, reader: _Reader) -> None:
 
 def _refuse(*_: object) -> None:
     raise ValueError("it declares a document type, which CVAT never does")
-
-
-def _boxes(shape: str, given: Mapping[str, str], label: str, track: int) -> list[Box]:
-    """The box of a shape of a track. ValueError where it has none, or is of an unknown kind."""
-    if shape in _BOXLESS:
-        why = "between keyframes CVAT moves a polygon otherwise than the box around it" if shape == "polygon" else ""
-        raise _DrawingError(
-            f"track {track}, {label}, is drawn as {shape} in CVAT's frame {given.get('frame', '?')}"
-            + f" ({why})" * bool(why)
-            + "; draw that track anew as boxes, CVAT's rectangles"
-        )
-    where = f"track {track}, {label}: the {shape} in frame {given.get('frame', '?')[:20]}"
-    if shape not in _SHAPES:
-        raise ValueError(f"{where} is of a kind that is not known; draw that track as boxes, CVAT's rectangles")
-    try:
-        corners, frame, outside = _SHAPES[shape](given), int(given["frame"]), FLAGS[given.get("outside", "0")]
-    except (ValueError, LookupError) as error:
-        raise ValueError(f"{where} cannot be read: {reason(error)}") from error
-    if not all(np.isfinite(corners)) or max(map(abs, corners)) > LARGEST_COORDINATE or not 0 <= frame <= LARGEST_FRAME:
-        raise ValueError(f"{where} is no {shape}; draw it anew")
-    return [Box(frame, corners, label, outside)]
-
-
-def _of_box(given: Mapping[str, str]) -> Corners:
-    left, top, right, bottom = (float(given[name]) for name in ("xtl", "ytl", "xbr", "ybr"))
-    if not (turn := _turn(given)):
-        return left, top, right, bottom
-    width, height = right - left, bottom - top
-    along, across = abs(np.cos(turn)), abs(np.sin(turn))
-    middle = (left + right) / 2, (top + bottom) / 2
-    return _around(middle, (width * along + height * across, width * across + height * along))
-
-
-def _of_ellipse(given: Mapping[str, str]) -> Corners:
-    x, y, across, up = (float(given[name]) for name in ("cx", "cy", "rx", "ry"))
-    along, athwart = np.cos(turn := _turn(given)), np.sin(turn)
-    return _around((x, y), (2 * np.hypot(across * along, up * athwart), 2 * np.hypot(across * athwart, up * along)))
-
-
-def _of_mask(given: Mapping[str, str]) -> Corners:
-    left, top, width, height = (float(given[name]) for name in ("left", "top", "width", "height"))
-    return left, top, left + width, top + height
-
-
-def _turn(given: Mapping[str, str]) -> float:
-    """How far a shape is turned about its middle, radians."""
-    return float(np.deg2rad(float(given.get("rotation", "0"))))
-
-
-def _around(middle: tuple[float, float], size: tuple[float, float]) -> Corners:
-    (x, y), (width, height) = middle, size
-    return x - float(width) / 2, y - float(height) / 2, x + float(width) / 2, y + float(height) / 2
-
-
-_SHAPES: Mapping[str, Callable[[Mapping[str, str]], Corners]] = {
-    "box": _of_box,
-    "ellipse": _of_ellipse,
-    "mask": _of_mask,
-}
-_BOXLESS = ("polygon", "points", "polyline", "skeleton", "cuboid")
 
 
 def _in_order(number: int, track: _Track) -> list[Box]:
