@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.boxes import iou
+from edge.boxes import clip, iou
 from edge.events import Event
 from edge.inference import Outputs
 
@@ -122,17 +122,22 @@ class Parity:
         )
 
 
-def parity(pairs: Iterable[tuple[Outputs, Outputs]]) -> Parity:
-    """Compare the outputs of a model and of what was exported from it; batches of any size."""
+def parity(pairs: Iterable[tuple[Outputs, Outputs]], input_size: tuple[int, int]) -> Parity:
+    """Compare the outputs of a model and of what was exported from it; batches of any size.
+
+    Boxes are compared inside the input of `input_size` (width, height), pixels, for so they are when they are used: of
+    one that is a thousand times as large, rounding alone moves the edges by pixels.
+    """
     found = Parity()
     for expected, got in pairs:
         for i in range(len(expected["scores"])):
-            found = _joined(found, _of_image(_row(expected, i), _row(got, i)))
+            found = _joined(found, _of_image(_row(expected, i, input_size), _row(got, i, input_size)))
     return found
 
 
-def _row(outputs: Outputs, image: int) -> Outputs:
-    return {name: value[image] for name, value in outputs.items()}
+def _row(outputs: Outputs, image: int, input_size: tuple[int, int]) -> Outputs:
+    row = {name: value[image] for name, value in outputs.items()}
+    return {**row, "boxes": clip(row["boxes"], *input_size)}
 
 
 def _joined(one: Parity, other: Parity) -> Parity:

@@ -64,7 +64,7 @@ def export(
     with onnx_file.candidate(target) as candidate:
         onnx_file.write(graph, manifest, candidate)
         exported = onnxruntime_engine.load(candidate, threads=2)
-        found = parity(_answers(reference, exported, images))
+        found = parity(_answers(reference, exported, images), known.input_size)
         _require_maps(checkpoint.title, reference, exported, images)
         if not found.within_tolerance:
             raise ExportError(

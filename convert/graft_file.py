@@ -38,7 +38,7 @@ def graft_file(
                 f"{source}: with its preprocessing inside it differs from the daemon's by {found}; "
                 "use the versions that pyproject.toml pins"
             )
-        answers = parity((network.infer(given), outputs) for given, outputs in seen)
+        answers = parity(((network.infer(given), outputs) for given, outputs in seen), manifest.input_size)
         if not answers.within_tolerance:
             raise GraftError(
                 f"{source}: behind its own preprocessing the network differs by {answers}; export it again"

@@ -21,6 +21,7 @@ def outputs(*peaks: tuple[tuple[float, ...], float, int]) -> dict[str, np.ndarra
     }
 
 
+SIZE = (100, 80)  # of the input
 SAME = outputs((LEFT, 0.9, 0), (RIGHT, 0.5, 1), LAST)
 
 
@@ -39,7 +40,7 @@ def moved(box: tuple[float, ...], pixels: float) -> tuple[float, ...]:
     ],
 )
 def test_close(got: dict[str, np.ndarray], expected: Parity) -> None:
-    found = parity([(SAME, got)])
+    found = parity([(SAME, got)], SIZE)
     assert replace(found, scores=0, boxes=0) == replace(expected, scores=0, boxes=0)
     assert (found.scores, found.boxes) == pytest.approx((expected.scores, expected.boxes), abs=1e-5)
     assert found.within_tolerance
@@ -56,7 +57,7 @@ def test_close(got: dict[str, np.ndarray], expected: Parity) -> None:
     ],
 )
 def test_not_close(got: dict[str, np.ndarray], message: str) -> None:
-    found = parity([(SAME, SAME), (SAME, got), (SAME, SAME)])
+    found = parity([(SAME, SAME), (SAME, got), (SAME, SAME)], SIZE)
     assert not found.within_tolerance
     assert message.replace("of 2", "of 6") in str(found)
 
@@ -67,8 +68,17 @@ def test_all_images_of_a_batch_count_and_none_are_close() -> None:
         {name: (SAME[name], SAME[name]) for name in SAME},
         {name: (SAME[name], other[name]) for name in SAME},
     ))  # fmt: skip
-    assert parity([(expected, got)]).labels == 1
-    assert parity([(expected, got)]).images == 2
-    assert parity([]).within_tolerance
+    assert parity([(expected, got)], SIZE).labels == 1
+    assert parity([(expected, got)], SIZE).images == 2
+    assert parity([], SIZE).within_tolerance
     assert 0 < SCORE_TOLERANCE < 0.01
     assert 0 < BOX_TOLERANCE < 1
+
+
+@pytest.mark.parametrize("far", [5e4, 1e9, float("inf")])
+def test_what_lies_outside_of_the_input_is_not_compared(far: float) -> None:
+    """Published networks may answer with boxes of any size; at 1e9 pixels the next number is 64 further."""
+    one, other = (outputs(((-far * less, 3.0, far, far * less), 0.9, 0), LAST) for less in (1, 0.9))
+    assert parity([(one, other)], SIZE) == Parity(1, 1)
+    inside = outputs(((-far, 3.2, far, far), 0.9, 0), LAST)
+    assert not parity([(one, inside)], SIZE).within_tolerance
