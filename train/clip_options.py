@@ -15,6 +15,14 @@ from train.networks.yowo.names import ORIGINAL, TRAINED, YOWO
 from train.train_settings import TrainSettings
 
 SIDE = 224  # pixels of `yowo`'s input, either way
+NOT_FOR_CLIPS = {  # options of other networks, by where they stand, and what is there in their place
+    "backbone_rate": (
+        "--backbone-rate",
+        "has --release-2d and --release-3d instead, which say how long its branches stay",
+    ),
+    "gap": ("--gap", "has no motion map"),
+    "shifts": ("--shifts", "has no motion map"),
+}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +55,17 @@ def given(options: argparse.Namespace, basis: ClipTraining) -> ClipTraining:
         name: value for name, place in places.items() if (value := getattr(options, place)) is not None
     }
     return replace(basis, **said)
+
+
+def unread(options: argparse.Namespace, architecture: str) -> list[str]:
+    """A sentence for each option that is given and would change nothing, as the network sees a clip."""
+    if architecture not in TRAINED:
+        return []
+    return [
+        f"{option}: {architecture} {instead}; leave it out"
+        for name, (option, instead) in NOT_FOR_CLIPS.items()
+        if getattr(options, name) is not None
+    ]
 
 
 def of_weights(basis: TrainSettings, saved: Checkpoint) -> TrainSettings:

@@ -41,9 +41,12 @@ def settings(options: argparse.Namespace) -> TrainSettings:
         first, *others = options.gap or (basis.motion.gap, *basis.other_gaps)
         motion = replace(basis.motion, gap=first, **_given(options, OF_MOTION))
         given["other_gaps"] = tuple(replace(motion, gap=gap).gap for gap in others)
-        return replace(basis, motion=motion, clips=clip_options.given(options, basis.clips), **given)
+        found = replace(basis, motion=motion, clips=clip_options.given(options, basis.clips), **given)
     except ValueError as error:
         raise TrainingError(str(error)) from error
+    if unread := clip_options.unread(options, found.architecture):
+        raise TrainingError("; ".join(unread))
+    return found
 
 
 def _basis(options: argparse.Namespace) -> TrainSettings:

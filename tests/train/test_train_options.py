@@ -124,6 +124,20 @@ def test_mistakes_are_reported() -> None:
         settings("--weights", "nowhere.pt")
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--backbone-rate", "0"), "--backbone-rate: yowo_lite has --release-2d and --release-3d instead, "),
+        (("--gap", "3"), "--gap: yowo_lite has no motion map; leave it out"),
+        (("--no-shifts",), "--shifts: yowo_lite has no motion map; leave it out"),
+    ],
+)
+def test_what_changes_nothing_of_a_network_that_sees_a_clip_is_refused(words: tuple[str, ...], sentence: str) -> None:
+    with pytest.raises(TrainingError, match=f"^{sentence}"):
+        settings("--arch", "yowo_lite", *words)
+    assert settings("--arch", "lite", *words).architecture == LITE
+
+
 def test_what_was_saved_is_read_back() -> None:
     one = TrainSettings(
         ("data",), motion=MotionSettings("flow", False, 2), losses=CENTERNET_LOSSES, precision="float32"
