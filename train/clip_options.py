@@ -11,7 +11,7 @@ from train.clips import settings as clip_settings
 from train.clips.samples import AUGMENTATION
 from train.clips.settings import USUAL, ClipTraining, LossKind, MatchingRule, Optimizer
 from train.networks.yowo.clip_networks import parts_of
-from train.networks.yowo.names import ORIGINAL, TRAINED, YOWO
+from train.networks.yowo.names import NOT_TRAINED, TRAINED, YOWO
 from train.train_settings import TrainSettings
 
 SIDE = 224  # pixels of `yowo`'s input, either way
@@ -72,7 +72,7 @@ def of_weights(basis: TrainSettings, saved: Checkpoint) -> TrainSettings:
     """Where a run begins that starts from the weights of such a network. Raises CheckpointError."""
     theirs = saved.manifest
     if theirs.architecture not in TRAINED:
-        raise CheckpointError(f"{saved.title}: is of {ORIGINAL}, which is not trained here; give another --weights")
+        raise CheckpointError(f"{saved.title}: {NOT_TRAINED}")
     parts, clip = parts_of(saved.weights), theirs.clip or USUAL.clip
     seen = replace(USUAL, frames=clip.frames, step=clip.step, every=clip.every)
     return replace(

@@ -23,7 +23,8 @@ from train.checkpoint import Checkpoint, CheckpointError
 from train.networks import architectures
 from train.networks.deformable import DeformableConvolution
 from train.networks.lite import STAGES
-from train.networks.yowo.names import TRAINED
+from train.networks.yowo.clip_networks import CLIP_NETWORKS
+from train.networks.yowo.names import NOT_TRAINED, TRAINED
 from train.onnx_reading import OnnxFileError, read
 
 BIAS_INPUT = {"Conv": 2, "ConvTranspose": 2, "DeformConv": 3}  # of the nodes that hold weights; their input 1 these
@@ -42,12 +43,14 @@ def load(path: Path) -> Checkpoint:
         model, manifest = read(path)
     except OnnxFileError as error:
         raise CheckpointError(str(error)) from error
+    if manifest.architecture in TRAINED:
+        raise CheckpointError(f"{path}: weights of {manifest.architecture} are read from its .pt alone; give that")
+    if manifest.architecture in CLIP_NETWORKS:
+        raise CheckpointError(f"{path}: {NOT_TRAINED}")
     if manifest.precision != FP32:
         raise CheckpointError(
             f"{path}: is {manifest.precision.upper()}, which cannot be trained on; give {_fp32_beside(path)}"
         )
-    if manifest.architecture in TRAINED:
-        raise CheckpointError(f"{path}: weights of {manifest.architecture} are read from its .pt alone; give that")
     if manifest.architecture not in architectures.ARCHITECTURES:
         raise CheckpointError(
             f"{path}: its network is {manifest.architecture}, and known are "

@@ -142,6 +142,24 @@ def test_without_the_fp32_file_beside_it_the_refusal_names_none(untrained: Path,
         starting_weights.load(tmp_path / "mine-fp16.onnx")
 
 
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize(
+    ("architecture", "sentence"),
+    [
+        ("yowo_lite", "weights of yowo_lite are read from its .pt alone; give that"),
+        ("yowo_original_resnet18", "is of yowo_original, which is not trained here; give another --weights"),
+    ],
+)
+def test_weights_of_networks_that_see_clips(
+    architecture: str, sentence: str, precision: str, untrained: Path, tmp_path: Path
+) -> None:
+    model, manifest = onnx_file.read(untrained)
+    onnx_file.write(model, replace(manifest, architecture=architecture, precision=precision), tmp_path / "clips.onnx")
+    with pytest.raises(CheckpointError) as caught:
+        starting_weights.load(tmp_path / "clips.onnx")
+    assert str(caught.value) == f"{tmp_path / 'clips.onnx'}: {sentence}"
+
+
 def test_what_is_no_network_of_ours_is_refused(tmp_path: Path, untrained: Path) -> None:
     tiny = write_tiny_model(tmp_path / "tiny.onnx")
     with pytest.raises(CheckpointError, match=r"holds another network than its manifest says \(the weights of "):

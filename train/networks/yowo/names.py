@@ -4,6 +4,7 @@ YOWO = "yowo"
 YOWO_LITE = "yowo_lite"
 ORIGINAL = "yowo_original"  # with the name of its 3-D network behind it
 TRAINED = (YOWO, YOWO_LITE)  # by korsal-train
+NOT_TRAINED = f"is of {ORIGINAL}, which is not trained here; give another --weights"
 
 
 def original_name(backbone: str) -> str:
