@@ -12,6 +12,7 @@ from edge.terminal.arguments import Parser, number, path_as_text, whole_number, 
 from train import checkpoint as checkpoints
 from train import clip_options, memory_engine, starting_weights, train_settings
 from train.checkpoint import CheckpointError
+from train.clips.settings import ClipTraining
 from train.gpu.choice import SamplesOn
 from train.networks.architectures import ARCHITECTURES
 from train.networks.yowo.clip_networks import CLIP_NETWORKS
@@ -32,6 +33,8 @@ def settings(options: argparse.Namespace) -> TrainSettings:
     basis = replace(_basis(options), data=tuple(options.data), precision=options.precision)
     if options.architecture in TRAINED and basis.architecture != options.architecture:
         basis = clip_options.usual(basis, options.architecture)
+    elif options.architecture is not None and options.architecture not in TRAINED:
+        basis = replace(basis, clips=ClipTraining())  # those of weights are no options that were given
     given: dict[str, Any] = _given(options, TAKEN)
     if "architecture" in given:
         given["losses"] = LossWeights() if options.architecture == LITE else CENTERNET_LOSSES

@@ -147,6 +147,20 @@ def value_shape(value: torch.Tensor) -> tuple[int, ...]:
     return tuple(value.shape)
 
 
+def test_another_network_does_not_take_the_clips_of_the_weights(data: Path, tmp_path: Path) -> None:
+    """They are no options that were given; what is wrong are the weights."""
+    clip = replace(MANIFEST, clip=ClipInput(3, every=2))
+    file = tmp_path / "weights.pt"
+    checkpoints.save(Checkpoint(clip, YowoLite(len(LABELS)).state_dict(), {}), file)
+    words = [str(data), "--weights", str(file), "--arch", "lite"]
+    found = train_options.settings(train_options.parser().parse_args(words))
+    assert train_settings.faults(found, 1) == []
+    with pytest.raises(CheckpointError, match="was trained with architecture yowo_lite, this run has lite; leave that"):
+        prepare(found, tmp_path / "run", tmp_path / "cache", resume=False, workers=0)
+    refused = train_options.settings(train_options.parser().parse_args([*words, "--frames", "4"]))
+    assert train_settings.faults(refused, 1) == ["options of clips go with --arch yowo or yowo_lite alone, not lite"]
+
+
 @pytest.mark.parametrize(
     ("weights", "movinet", "samples", "still"),
     [
