@@ -99,10 +99,22 @@ class BothParts(nn.Module):
 
 
 def described(network: nn.Module, manifest: Manifest) -> Manifest:
-    """The manifest of its model: of one that sees clips with the channels of their map."""
+    """The manifest of its model: of one that sees clips with the channels of their map.
+
+    Of one with priors `top_k` is no more than the pairs of box and action that there are at its size.
+    """
+    if manifest.architecture in CLIP_NETWORKS:
+        manifest = replace(manifest, top_k=min(manifest.top_k, _places(network, manifest) * len(manifest.labels)))
     if manifest.clip is None:
         return manifest
     return replace(manifest, clip=replace(manifest.clip, channels=_map_channels(network)))
+
+
+def _places(network: nn.Module, manifest: Manifest) -> int:
+    """How many boxes a network with priors gives."""
+    scales, count, _ = network.get_buffer("priors").shape
+    cells = [(manifest.height // stride) * (manifest.width // stride) for stride in STRIDES[:scales]]
+    return int(count) * sum(cells)
 
 
 def _map_channels(network: nn.Module) -> int:

@@ -8,7 +8,7 @@ from edge.manifest import Manifest
 from edge.motion_map import MotionSettings
 from train.networks.yowo import clip_networks
 from train.networks.yowo.clip_networks import CLIP_NETWORKS, BothParts
-from train.networks.yowo.fusion import ALL_PARTS
+from train.networks.yowo.fusion import ALL_PARTS, Parts
 
 torch.set_num_threads(1)
 
@@ -35,3 +35,27 @@ def test_both_parts_are_the_whole(name: str, channels: int) -> None:
 def test_other_networks_have_one_part() -> None:
     plain = Manifest("tiny", ("Run", "Jump"), 64, 64)
     assert clip_networks.described(torch.nn.Identity(), plain) is plain
+
+
+@pytest.mark.parametrize(
+    ("name", "parts", "actions", "expected"),
+    [
+        ("yowo_lite", Parts(scales=1), 1, 54),  # nine priors in 2 · 3 cells
+        ("yowo_lite", Parts(scales=1), 2, 100),  # 108
+        ("yowo_lite", ALL_PARTS, 1, 100),  # 3 · (6 + 24 + 96)
+        ("yowo_original_resnet18", ALL_PARTS, 3, 90),  # five priors, in 6 cells, and three actions
+    ],
+)
+def test_a_small_input_has_fewer_answers_than_are_asked_for(
+    name: str, parts: Parts, actions: int, expected: int
+) -> None:
+    """And so it says: the checkpoint and what is exported of it are then alike, and `check` compares them."""
+    labels = ("Run", "Jump", "Dive")[:actions]
+    plain = Manifest("tiny", labels, 64, 96, MotionSettings("none"), architecture=name, clip=ClipInput(1))
+    network = CLIP_NETWORKS[name](actions, parts, None).eval()
+    manifest = clip_networks.described(network, plain)
+    assert manifest.top_k == expected
+    decoder = clip_networks.decoder(network, manifest).eval()
+    with torch.inference_mode():
+        _, scores, *_ = decoder(torch.zeros(1, 3, 64, 96), torch.zeros(1, 3, 1, 64, 96))
+    assert scores.shape == (1, expected)
