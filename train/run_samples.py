@@ -1,5 +1,6 @@
 """What a run learns from, what it is validated on, and what its model will say of itself."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from edge.manifest import Manifest
@@ -47,7 +48,10 @@ def learned(
 def validated(
     data: TrainingData, stride: int, packed: Mapping[str, PackedVideo], manifest: Manifest, memory: MemoryVideos
 ) -> tuple[ValidationPart, ...]:
-    """Every `stride`-th frame, more where these are few, of what each data set holds out that names any action."""
+    """Every `stride`-th frame, more where these are few, of what each data set holds out that names any action.
+
+    Where one map of a clip or of a memory serves several frames, frames are taken whose maps are of any age.
+    """
 
     def frames(choices: Sequence[VideoFrame]) -> ValidationFrames | ClipValidationFrames:
         if manifest.architecture in TRAINED:
@@ -55,16 +59,30 @@ def validated(
         return ValidationFrames(choices, packed, manifest, memory)
 
     return tuple(
-        ValidationPart(part.title, part.labels, frames(_spread(part.validation, stride)))
+        ValidationPart(part.title, part.labels, frames(_spread(part.validation, stride, _served(manifest))))
         for part in data.parts
         if part.labels
     )
 
 
-def _spread(videos: Sequence[VideoAnnotation], stride: int) -> list[VideoFrame]:
-    """Every `stride`-th frame, or so many more that they are about LEAST_VALIDATED."""
+def _served(manifest: Manifest) -> int:
+    """How many frames one map of what has been seen before serves."""
+    if manifest.clip is not None:
+        return manifest.clip.every
+    return 1 if manifest.memory is None else manifest.memory.interval
+
+
+def _spread(videos: Sequence[VideoAnnotation], stride: int, served: int) -> list[VideoFrame]:
+    """Every `stride`-th frame, or so many more that they are about LEAST_VALIDATED.
+
+    Of `served` frames with one map every 16th, say, would always be the one that it was made for. So the step has no
+    divisor in common with them, and videos, which may be short, begin with one frame after the other.
+    """
     frames = sum(len(known_frames(video)) for video in videos)
-    return every_nth(videos, max(1, min(stride, frames // LEAST_VALIDATED)))
+    step = max(1, min(stride, frames // LEAST_VALIDATED))
+    while math.gcd(step, served) > 1:
+        step += 1
+    return every_nth(videos, step, min(step, served))
 
 
 def manifest_of(settings: TrainSettings, data: TrainingData, memory: MemoryNetwork | None) -> Manifest:

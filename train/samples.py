@@ -91,9 +91,14 @@ def _decoded(annotation: VideoAnnotation, packed: PackedVideo) -> VideoAnnotatio
     return video if len(shown) == len(known) else replace(video, annotated_frames=shown)
 
 
-def every_nth(videos: Iterable[VideoAnnotation], stride: int) -> list[VideoFrame]:
-    """Of each video every so many of the annotated frames."""
-    return [VideoFrame(video, int(frame)) for video in videos for frame in known_frames(video)[::stride]]
+def every_nth(videos: Iterable[VideoAnnotation], stride: int, starts: int = 1) -> list[VideoFrame]:
+    """Of each video every so many of the annotated frames, from the first of them, or in turns from the first few."""
+    found = []
+    for number, video in enumerate(videos):
+        known = known_frames(video)
+        first = number % max(min(starts, len(known)), 1)
+        found += [VideoFrame(video, int(frame)) for frame in known[first::stride]]
+    return found
 
 
 def background_share(videos: Sequence[VideoAnnotation]) -> float:
