@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.clip_every import prices_of, with_every
+from benchmarks.clip_every import EVERY, prices_of, with_every
 from convert import onnx_file
 from convert.__main__ import main as convert
 from edge.default_linker import DefaultLinker
@@ -22,6 +22,7 @@ from edge.inference import Engine
 from train import checkpoint as checkpoints
 from train import memory_features, run_samples, train_settings, training_data
 from train.batches import HostBatches
+from train.clips.samples import ClipValidationFrames
 from train.datasets import loader
 from train.evaluate import main as evaluate
 from train.evaluation import detection_file, start_scores
@@ -140,13 +141,19 @@ def _speeds(engines: Sequence[Engine], rounds: int) -> list[dict[str, float]]:
 
 
 def validated_at(best: Path, every: int, cache: Path) -> float:
-    """Frame-mAP at 0.5 of a checkpoint on every 16th validation frame, with a map every so many frames; percent."""
+    """Frame-mAP at 0.5 of a checkpoint on some 16th of the validation frames, with a map every so many; percent.
+
+    On the same frames for each of EVERY.
+    """
     saved = checkpoints.load(best)
     assert saved.manifest.clip is not None
-    manifest = replace(saved.manifest, clip=replace(saved.manifest.clip, every=every))
+    manifest, rarest = (
+        replace(saved.manifest, clip=replace(saved.manifest.clip, every=count)) for count in (every, max(EVERY))
+    )
     settings = train_settings.from_saved(saved.settings)
     data, packed = training_data.with_frames(training_data.load(settings), cache)
-    parts = run_samples.validated(data, settings.validation_stride, packed, manifest, memory_features.NO_MEMORY)
+    chosen = run_samples.validated(data, settings.validation_stride, packed, rarest, memory_features.NO_MEMORY)
+    parts = [replace(part, frames=ClipValidationFrames(part.frames.choices, packed, manifest)) for part in chosen]
     batches = HostBatches(torch.device("cpu"), 0)
     return overall(scores(checkpoints.detector(saved), parts, manifest, batches))
 
