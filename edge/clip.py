@@ -66,7 +66,7 @@ def map_shape(clip: ClipInput, batch: int, height: int, width: int) -> tuple[int
 
 
 def bytes_per_camera(clip: ClipInput, height: int, width: int) -> int:
-    """What a camera's frames take at most, float32, with the map that is kept until the next one."""
+    """What a camera's frames, or a tile's, take at most, float32, with the map that is kept until the next one."""
     return FLOAT_BYTES * (clip.most_kept * 3 * height * width + int(np.prod(map_shape(clip, 1, height, width))))
 
 

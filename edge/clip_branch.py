@@ -20,12 +20,15 @@ class ClipBranch:
     largest_batch: int = 1
 
 
-def clip_summary(manifest: Manifest) -> str:
-    """What a network is shown, how often, and what is kept for that, in words; "" for one that sees no clips."""
+def clip_summary(manifest: Manifest, tiles: int | None = None) -> str:
+    """What a network is shown, how often, and what is kept for that, in words; "" for one that sees no clips.
+
+    `tiles`: of a camera, None where that is not known.
+    """
     if (clip := manifest.clip) is None:
         return ""
-    kept = bytes_per_camera(clip, manifest.height, manifest.width)
+    kept = bytes_per_camera(clip, manifest.height, manifest.width) * (tiles or 1)
     return (
         f"clips of {clip.frames} frames {clip.step / manifest.rate:g} s apart, a new map every "
-        f"{clip.every / manifest.rate:g} s, up to {kept / 1e6:.1f} MB for each camera"
+        f"{clip.every / manifest.rate:g} s, up to {kept / 1e6:.1f} MB for each camera{' or tile' * (tiles is None)}"
     )

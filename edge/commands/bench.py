@@ -142,7 +142,7 @@ def _table(session: ReplaySession, measured: Measurement) -> str:
     lines += [
         "",
         f"{measured.fps:.1f} frames per second; {100 * measured.overhead:.1f}% outside {_work(measured)}",
-        *_beside(session.engine, measured),
+        *_beside(session.engine, measured, session.settings.tiling.count),
         _verdict(session.engine, measured, session.settings.tiling.count > 1),
     ]
     return "\n".join(lines)
@@ -154,12 +154,12 @@ def _work(measured: Measurement) -> str:
     return "network, motion map and memory" if MEMORY_STAGE in measured.columns else "network and motion map"
 
 
-def _beside(engine: Engine, measured: Measurement) -> Iterator[str]:
+def _beside(engine: Engine, measured: Measurement, tiles: int) -> Iterator[str]:
     """The memory's file or the clips, and their price: what they add to the time of a frame, steps or none."""
     if (memory := engine.memory) is not None:
         stage, told = MEMORY_STAGE, f"memory {memory.path.name}, {memory.runtime}: {memory.summary}"
     elif engine.clip is not None:
-        stage, told = CLIP_STAGE, clip_summary(engine.manifest)
+        stage, told = CLIP_STAGE, clip_summary(engine.manifest, tiles)
     else:
         return
     row = measured.rows()[stage]
@@ -211,6 +211,6 @@ def _json(session: ReplaySession, measured: Measurement) -> str:
             "frames": clip.frames,
             "step": clip.step,
             "every": clip.every,
-            "bytes_per_camera": bytes_per_camera(clip, height, width),
+            "bytes_per_camera": bytes_per_camera(clip, height, width) * session.settings.tiling.count,
         }
     return json.dumps(content, indent=2)

@@ -197,5 +197,8 @@ def test_both_networks_at_once() -> None:
 
 def test_in_words() -> None:
     told = "clips of 8 frames 0.08 s apart, a new map every 0.16 s, up to 1.7 MB for each camera"
-    assert clip_summary(clip_model.described(ClipInput(8, 2, 4))) == told
+    manifest = clip_model.described(ClipInput(8, 2, 4))
+    assert clip_summary(manifest, 1) == told
+    assert clip_summary(manifest) == f"{told} or tile"
+    assert clip_summary(manifest, 4).endswith("up to 6.7 MB for each camera")
     assert clip_summary(clip_model.spot_model.MANIFEST) == ""

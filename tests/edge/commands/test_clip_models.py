@@ -12,6 +12,7 @@ from edge.commands.models import models
 from edge.commands.replay import ReplayOutputs, open_session, replay
 from edge.engines.onnx_parts import detector_part
 from edge.inference import EngineError
+from edge.tiles import Tiling
 from tests.support.clip_model import write_clip_model
 from tests.support.spot_model import write_spot_video
 
@@ -40,10 +41,10 @@ def config(model: Path, tmp_path: Path) -> Path:
 def test_models_and_check_say_what_it_sees(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert models(config) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1] == SUMMARY
+    assert lines[1] == f"{SUMMARY} or tile"
     assert lines[-1].startswith("* runs here, in FP32")
     assert check(config) == 0
-    assert f"\n  {SUMMARY}\n" in capsys.readouterr().out
+    assert f"\n  {SUMMARY} or tile\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("fps", "warned"), [(2, True), (7.1, True), (8, False)])
@@ -66,6 +67,15 @@ def test_check_warns_of_tiles_whose_clips_take_too_much_memory(
     assert check(config) == 0
     sentence = "camera door: its 64 tiles keep up to 429 MiB of frames for the model's clips, each its own; 256 MiB are"
     assert (sentence in capsys.readouterr().out) is warned
+
+
+def test_bench_counts_the_frames_of_every_tile(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = str(write_spot_video(tmp_path / "video.avi", shown=4, dark=2))
+    session = open_session(source, model, None, None, threads=1).looking_at(Tiling(columns=2, rows=2))
+    assert bench(session, 2, as_json=False) == 0
+    assert f"\n{SUMMARY.replace('0.4', '1.8')}; " in capsys.readouterr().out
+    assert bench(session, 2, as_json=True) == 0
+    assert json.loads(capsys.readouterr().out)["clip"]["bytes_per_camera"] == 4 * 442432
 
 
 def test_bench_has_a_row_for_clips_and_their_price(
