@@ -14,6 +14,8 @@ DEFAULT_SIDE = 256
 def converted(file: PublishedFile, options: CheckpointOptions) -> Checkpoint:
     """Ours, of a file of CenterNet or KORSAL. Raises CheckpointError."""
     architecture = _architecture(file, options)
+    if options.frames is not None:
+        raise CheckpointError(f"{file.path}: is of {architecture}, which sees no clip; leave --frames out")
     classes, channels = file.length("hm.2.weight", 0), _channels(file, architecture)
     width = file.length("hm.0.weight", 0)
     own = architectures.network(architecture, classes or 1, channels or 3, head_width=width or None).state_dict()

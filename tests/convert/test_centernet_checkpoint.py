@@ -206,6 +206,14 @@ def test_counters_of_batches_may_be_absent(states: Mapping[str, dict[str, Tensor
     checkpoints.detector(checkpoints.load(tmp_path / "a.pt"))
 
 
+def test_frames_are_of_networks_that_see_clips(
+    states: Mapping[str, dict[str, Tensor]], three: str, tmp_path: Path
+) -> None:
+    source = saved(file(states["res_18"]), tmp_path / "a.pth")
+    told = refusal(source, CheckpointOptions(three, frames=8))
+    assert told == f"{source}: is of res_18, which sees no clip; leave --frames out"
+
+
 def test_labels_that_do_not_match(states: Mapping[str, dict[str, Tensor]], tmp_path: Path) -> None:
     source = saved(file(states["res_18"]), tmp_path / "a.pth")
     (tmp_path / "two.txt").write_text("Run\nJump\n")
