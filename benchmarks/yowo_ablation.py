@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import yowo_runs, yowo_scores, yowo_tables
+from benchmarks.clip_every import EVERY
 from benchmarks.teaching import Results
 from benchmarks.yowo_ensemble import mixed
 from benchmarks.yowo_runs import ABLATION, BESIDE, CLIPS, LITE_MEMORY, OTHER_DATA, PLAIN, RULES, Budget, Run
@@ -22,7 +23,6 @@ from benchmarks.yowo_scores import Data
 from edge.terminal.arguments import whole_number, with_commas
 from train.evaluation import detection_file
 
-EVERY = (1, 2, 4, 8)
 ROUNDS = 8  # of timing
 STEPS = ("every", "other_data", "test", "ensemble", "tables")  # beside the names of the runs
 
