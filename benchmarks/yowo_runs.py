@@ -56,7 +56,7 @@ ABLATION = (
     Run("drop_block", "+ DropBlock", _NO_SQUEEZE),
     WHOLE,
 )
-PLAIN = Run(  # learns fastest of all, so that what follows is of it
+PLAIN = Run(  # learns fastest of these, so that what follows is of it
     "plain",
     "cross-entropy, three scales, neither DropBlock nor squeeze-and-excitation",
     ("--loss", "cross_entropy", *_NO_DROP),
@@ -68,14 +68,14 @@ RULES = (
 )
 CLIPS = Run(  # of as many frames a second as the memory sees
     "clips",
-    "the same with a clip of 8 frames anew",
+    "`yowo_lite` by cross-entropy, a clip of 8 frames anew",
     (*PLAIN.words, "--frames", "8", "--frame-step", "4", "--clip-every", "8"),
     memory=False,
 )
 LITE = Run("lite", "KORSAL's `lite`, motion map", architecture="lite", memory=False)
 LITE_MEMORY = Run("lite_memory", "KORSAL's `lite`, motion map and memory", architecture="lite")
 BESIDE = (LITE, LITE_MEMORY, CLIPS)  # one seed each, the longest last
-OTHER_DATA = Run("other_data", "the same on the other data", PLAIN.words)
+OTHER_DATA = Run("other_data", "`yowo_lite` by cross-entropy, on the other data", PLAIN.words)
 
 
 def folder_of(run: Run, seed: int, budget: Budget) -> Path:

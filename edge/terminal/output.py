@@ -2,6 +2,7 @@
 
 import io
 import os
+import select
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -31,7 +32,20 @@ def program(main: Callable[Parameters, int]) -> Callable[Parameters, int]:
                 if sys.stdout is not None:
                     sys.stdout.flush()  # not when Python ends, where nothing can be done about it any more
         except BrokenPipeError:
+            if not _is_unread():
+                raise  # another pipe, of a process that has died: that is no quiet end
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered goes there
             return UNREAD
 
     return run
+
+
+def _is_unread() -> bool:
+    """Whether nobody reads standard output any more."""
+    try:
+        output = sys.stdout.fileno()
+    except (AttributeError, io.UnsupportedOperation):
+        return False
+    asked = select.poll()
+    asked.register(output, select.POLLERR)
+    return bool(asked.poll(0))

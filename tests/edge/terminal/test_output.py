@@ -64,6 +64,20 @@ def unread(words: list[str], buffered: bool) -> tuple[int, bytes]:
     return done.returncode, done.stderr
 
 
+@pytest.mark.parametrize("is_file", [True, False])
+def test_another_broken_pipe_is_no_quiet_end(is_file: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that to a worker that was killed."""
+
+    @terminal.program
+    def main() -> int:
+        raise BrokenPipeError("of a worker")
+
+    with (tmp_path / "output").open("w") as file:
+        monkeypatch.setattr(sys, "stdout", file if is_file else None)
+        with pytest.raises(BrokenPipeError, match="of a worker"):
+            main()
+
+
 def test_what_is_no_terminal_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     assert terminal.program(lambda: 3)() == 3
