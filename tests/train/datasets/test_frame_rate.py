@@ -26,9 +26,10 @@ def of_rates(folder: Path, *rates: float) -> DataSet:
 
 
 @pytest.mark.parametrize(
-    ("rates", "expected"), [((10,), 10.0), ((10, 25, 30), 25.0), ((10, 10, 10, 60), 10.0), ((30000 / 1001,), 29.97)]
+    ("rates", "expected"),
+    [((10,), 10.0), ((10, 25, 30), 25.0), ((10, 10, 10, 60), 10.0), ((30000 / 1001,), 29.97), ((30, 10), 10.0)],
 )
-def test_the_median_of_the_training_files(rates: tuple[float, ...], expected: float, tmp_path: Path) -> None:
+def test_the_rate_of_the_training_file_in_the_middle(rates: tuple[float, ...], expected: float, tmp_path: Path) -> None:
     assert frame_rate(of_rates(tmp_path, *rates)) == expected
 
 
