@@ -18,6 +18,7 @@ from edge.broker.payload import InterruptedEnds, ModelIdentity
 from edge.broker.publisher import Publisher
 from edge.broker.topics import Topics
 from edge.cameras.video_file import CaptureError
+from edge.clip import least_rate
 from edge.config.config_file import state_directory
 from edge.config.schema import Config, OutboxConfig
 from edge.history.history import History
@@ -255,7 +256,9 @@ class Daemon:
         for sentence in model_warnings(config, self._engine):
             log.warning("%s", sentence)
         tiled = any(camera.tiling().count > 1 for camera in config.cameras.values())
-        self._health.remedies = overload.remedies(self._engine.manifest, self._engine.runtime, tiled)
+        manifest = self._engine.manifest
+        self._health.remedies = overload.remedies(manifest, self._engine.runtime, tiled)
+        self._health.least_rate = least_rate(manifest.clip, manifest.rate) if manifest.clip else 0.0
 
     def _unsent(self) -> str:
         """What becomes of the messages that have not been sent."""

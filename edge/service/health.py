@@ -35,6 +35,7 @@ class Health:
         self._runtime, self._history = runtime, history
         self.stopwatch = stage_timing.Stopwatch()
         self._publisher, self._device, self.remedies = publisher, device, remedies
+        self.least_rate = 0.0  # frames per second that the model's clips need
         self._overload = overload.initial(time.monotonic())
         self._invalid = 0  # invalid outputs of the network
         self._stages: StageStates = {}
@@ -70,7 +71,7 @@ class Health:
         }
         before, self._overload = self._overload, overload.update(self._overload, counts, now)
         if self._overload.overloaded and not before.overloaded:
-            log.warning("%s", overload.warning_text(self._overload.overloaded, self.remedies))
+            log.warning("%s", overload.warning_text(self._overload.overloaded, self.remedies, self.least_rate))
         elif before.overloaded and not self._overload.overloaded:
             log.info("this machine keeps up with its cameras again")
 

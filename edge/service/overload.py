@@ -67,11 +67,17 @@ def update(state: OverloadState, counts: Mapping[str, tuple[int, int]], now: flo
     return OverloadState(now, dict(counts), overloaded)
 
 
-def warning_text(overloaded: Mapping[str, FrameRates], remedies: str) -> str:
-    """The sentence that names overloaded cameras, their rates and what helps."""
+def warning_text(overloaded: Mapping[str, FrameRates], remedies: str, least: float = 0.0) -> str:
+    """The sentence that names overloaded cameras, their rates and what helps.
+
+    `least`: frames per second below which a model that sees clips sees no motion, as `edge.clip.least_rate`.
+    """
     rates = [f"{rate.processed:.1f} of {rate.captured:.0f} frames/s of {name}" for name, rate in overloaded.items()]
     more = f" and so on, {len(rates)} cameras in all" if len(rates) > MAX_NAMED else ""
-    return f"this machine is too slow for its cameras: it processes {', '.join(rates[:MAX_NAMED])}{more}; {remedies}"
+    still = any(rate.processed < least for rate in overloaded.values())
+    clips = f", and below {least:.1f} each of the model's clips is one frame repeated" if still else ""
+    processed = f"{', '.join(rates[:MAX_NAMED])}{more}{clips}"
+    return f"this machine is too slow for its cameras: it processes {processed}; {remedies}"
 
 
 def on_cpu(runtime: str) -> bool:

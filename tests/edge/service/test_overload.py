@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from edge.clip import ClipInput, least_rate
 from edge.service import overload
 from edge.service.overload import FrameRates, OverloadState
 from tests.support.tiny_model import MANIFEST
@@ -90,6 +91,13 @@ def test_the_message_names_cameras_and_rates() -> None:
         "this machine is too slow for its cameras: it processes 3.1 of 30 frames/s of door, "
         "2.0 of 25 frames/s of gate; do this"
     )
+
+
+@pytest.mark.parametrize(("processed", "told"), [(3.2, True), (3.4, False), (0, True)])
+def test_the_message_tells_when_clips_are_one_frame_repeated(processed: float, told: bool) -> None:
+    least = least_rate(ClipInput(8), 25)  # 25 / 7.5 = 3.33
+    message = overload.warning_text({"gate": FrameRates(30, 9), "door": FrameRates(30, processed)}, "do this", least)
+    assert (" of door, and below 3.3 each of the model's clips is one frame repeated; do this" in message) is told
 
 
 def test_the_message_stays_short() -> None:
