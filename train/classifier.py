@@ -20,6 +20,7 @@ from train import (
     memory_engine,
     memory_features,
     memory_weights,
+    output_paths,
     run_samples,
     train_settings,
     training_data,
@@ -33,11 +34,12 @@ from train.datasets.packed_video import FrameError
 from train.networks.lite import LiteDetector
 from train.networks.memory_classifier import PREFIX, MemoryClassifier
 from train.networks.movinet_weights import MovinetError
+from train.output_paths import OutputPathError
 from train.train_settings import TrainSettings
 from train.training_step import EARLIER_DEFAULTS, TrainingError
 from train.validation import PartScore, ValidationPart
 
-ERRORS = (AnnotationError, CaptureError, CheckpointError, FrameError, MovinetError, TrainingError)
+ERRORS = (AnnotationError, CaptureError, CheckpointError, FrameError, MovinetError, OutputPathError, TrainingError)
 GAINS = (0.0, 0.5, 1.0)  # of which one is chosen; what lies between scores alike
 USUAL_GAIN = 0.5  # where nothing is held out to choose by
 CPU = torch.device("cpu")
@@ -58,10 +60,12 @@ def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     progress.enable(not options.no_progress)
     try:
+        output_paths.check(options.out, "-o")
+        given = _gain_of(options.gain_of, checkpoints.load(options.checkpoint)) if options.gain_of else None
         run = prepare(options.checkpoint, options.cache, options.seed, options.data)
         network, classifier = _learnt(run, options.seed)
-        if options.gain_of is not None:
-            classifier.gain.copy_(_gain_of(options.gain_of, run.saved))
+        if given is not None:
+            classifier.gain.copy_(given)
         elif options.gain is not None or not any(len(part.frames) for part in run.validation):
             classifier.gain.fill_(USUAL_GAIN if options.gain is None else options.gain)
         else:
@@ -85,16 +89,17 @@ def prepare(checkpoint: Path, cache: Path, seed: int, data_sets: Sequence[str] =
         raise CheckpointError(f"{checkpoint}: only --arch {LITE} trained with --memory has a classifier of it")
     settings = settings_of(saved)
     settings = replace(settings, data=tuple(data_sets) or settings.data, memory=str(memory_engine.weights_path(saved)))
-    data, packed = training_data.with_frames(training_data.load(settings), cache)
-    known, memory = memory_features.of_file(settings.memory, packed, CPU)
-    if data.labels != saved.manifest.labels or known != saved.manifest.memory.as_trained():
+    data = training_data.load(settings)
+    watcher = memory_features.watcher(Path(settings.memory))
+    if data.labels != saved.manifest.labels or watcher.memory != saved.manifest.memory.as_trained():
         changed = "labels" if data.labels != saved.manifest.labels else "weights of its memory"
         raise CheckpointError(
             f"{checkpoint}: was trained with other {changed} than {data.title} has now; train it again"
         )
     step = memory_weights.load_step(Path(settings.memory), answers=True)
-    memory = memory_features.with_answers(step, memory)
-    manifest = replace(saved.manifest, memory=replace(known, answers=step.answers))
+    data, packed = training_data.with_frames(data, cache)
+    memory = memory_features.with_answers(step, watcher.maps(packed, CPU))
+    manifest = replace(saved.manifest, memory=replace(watcher.memory, answers=step.answers))
     videos, count = [video for part in data.parts for video in part.training], len(data.labels)
     groups = classifier_examples.groups_of([part.labels for part in data.parts], videos, count)
     found = classifier_examples.examples(videos, groups, count, memory, seed)

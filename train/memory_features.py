@@ -87,18 +87,22 @@ MemoryVideos = Mapping[str, MemoryFeatures]  # by name; without any, samples hav
 NO_MEMORY: MemoryVideos = MappingProxyType({})
 
 
-def of_file(
-    weights: str, packed: Mapping[str, PackedVideo], device: torch.device
-) -> tuple[MemoryNetwork | None, MemoryVideos]:
-    """What a detector takes of the network with these weights, and the maps of all videos; "": nothing.
+@dataclass(frozen=True, eq=False)
+class Watcher:
+    """A network with its weights, and what a detector takes of it."""
 
-    Raises MovinetError, FrameError.
-    """
-    if not weights:
-        return None, NO_MEMORY
-    network = memory_weights.load(Path(weights))
-    memory = described(network)
-    return memory, open_features(packed, network.to(device), memory)
+    network: MoViNet
+    memory: MemoryNetwork
+
+    def maps(self, packed: Mapping[str, PackedVideo], device: torch.device) -> MemoryVideos:
+        """The maps of all videos, computed on the device where they are missing. Raises FrameError."""
+        return open_features(packed, self.network.to(device), self.memory)
+
+
+def watcher(weights: Path) -> Watcher:
+    """The network with these weights, before it has watched anything. Raises MovinetError."""
+    network = memory_weights.load(weights)
+    return Watcher(network, described(network))
 
 
 def with_answers(step: MemoryStep, known: MemoryVideos) -> MemoryVideos:

@@ -124,26 +124,28 @@ def prepare(
     device = device or processes.device("auto")
     faults = train_settings.faults(settings, processes.count())
     faults += [f"--workers {workers}: give 0 or more"] if workers < 0 else []
+    clips = clip_training.sees_clips(settings)
+    faults += ["--samples-on device: clips are computed on the CPU; leave it out"] * (clips and samples_on == "device")
     if faults:
         raise TrainingError("; ".join(faults))
     data = training_data.load(settings)
     if (out / "last.pt").exists() and not resume:
         raise TrainingError(f"{out}: already holds a run; --resume continues it, another --out starts a new one")
     saved = checkpoints.load(out / "last.pt") if resume else None
-    data, packed = training_data.with_frames(data, cache)
-    taken, memory = memory_features.of_file(settings.memory, packed, device)
-    manifest = run_samples.manifest_of(settings, data, taken)
-    run = training_step.start(settings, manifest, device, saved)
+    watcher = memory_features.watcher(Path(settings.memory)) if settings.memory else None
+    manifest = run_samples.manifest_of(settings, data, watcher.memory if watcher else None)
+    run = training_step.start(settings, manifest, device, saved)  # it refuses before minutes of decoding and watching
     log = TrainingLog(out / "log.csv", training_data.scored_columns(data), run_losses.terms(settings))
     if saved:
         training_step.resume(run, saved, settings, manifest.labels)
+    if processes.rank() == 0:
+        log.resume(run.samples, saved.progress.get("unwritten", [])) if saved else log.start()
+    data, packed = training_data.with_frames(data, cache)
+    memory = watcher.maps(packed, device) if watcher else memory_features.NO_MEMORY
     run.precision = _precision(settings.precision, run, manifest, settings.batch, saved)
     parts = [part.training for part in data.parts]
     samples = run_samples.learned(parts, packed, manifest, settings, memory)
     scored = run_samples.validated(data, settings.validation_stride, packed, manifest, memory)
-    clips = clip_training.sees_clips(settings)
-    if clips and samples_on == "device":
-        raise BatchError("--samples-on device: clips are computed on the CPU; leave it out")
     batches, where = choice.choose("cpu" if clips else samples_on, packed, manifest, device, workers)
     if clips and not saved and run.new_heads:
         where += "\n" + clip_training.set_priors([run.network, run.average], [*chain(*parts)], packed, manifest)
@@ -153,7 +155,6 @@ def prepare(
     if processes.rank() == 0:
         print(where, flush=True)
         print(training_data.description(manifest, settings.other_gaps, data, samples.choose.shares), flush=True)
-        log.resume(run.samples, saved.progress.get("unwritten", [])) if saved else log.start()
     return TrainingSession(settings, manifest, run, samples, scored, log, out, batches)
 
 

@@ -147,11 +147,22 @@ def test_what_it_reads_is_what_the_pipeline_gives_it(folder: Path) -> None:
             np.testing.assert_allclose(inputs[name][0], expected, rtol=0.02, atol=0.05)  # frames are kept as JPEG
 
 
-def test_gains_of_another_detector_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    without = str(folder / "held" / "best.pt")
-    words = ["classifier", without, "-o", str(folder / "no.pt"), "--cache", str(folder / "cache"), "--gain-of", without]
-    assert main(words) == 1
+def test_what_cannot_be_is_refused_before_a_video_is_decoded(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without, cache = str(folder / "held" / "best.pt"), tmp_path / "cache"
+    words = ["classifier", without, "--cache", str(cache)]
+    assert main([*words, "-o", str(folder / "no.pt"), "--gain-of", without]) == 1
     assert "has no classifier of these actions; give what korsal-train classifier wrote" in capsys.readouterr().err
+    assert main([*words, "-o", str(tmp_path)]) == 1
+    assert f"{tmp_path}: is a folder; give -o a file to write" in capsys.readouterr().err
+    write_untrained_movinet(tmp_path / "other.pt", seed=1)
+    best = checkpoints.load(folder / "held" / "best.pt")
+    other = {**best.settings, "memory": str(tmp_path / "other.pt")}
+    checkpoints.save(replace(best, settings=other), tmp_path / "best.pt")
+    assert main(["classifier", str(tmp_path / "best.pt"), "-o", str(tmp_path / "out.pt"), "--cache", str(cache)]) == 1
+    assert "was trained with other weights of its memory" in capsys.readouterr().err
+    assert not cache.exists()
 
 
 def test_weights_of_a_classifier_that_cannot_be_are_named(folder: Path, tmp_path: Path) -> None:

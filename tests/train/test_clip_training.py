@@ -14,7 +14,6 @@ from tests.support.tiny_videos import LABELS, write_data_set, write_hmdb
 from tests.support.untrained_movinet import untrained_movinet, write_untrained_movinet
 from train import checkpoint as checkpoints
 from train import clip_training, run_losses, train_options, train_settings, training_step
-from train.batches import BatchError
 from train.checkpoint import Checkpoint, CheckpointError
 from train.clips.samples import AUGMENTATION
 from train.clips.settings import ClipTraining
@@ -22,6 +21,7 @@ from train.networks.movinet_weights import MovinetError
 from train.networks.yowo.lite import YowoLite
 from train.train import main, prepare
 from train.train_settings import TrainSettings
+from train.training_step import TrainingError
 
 torch.set_num_threads(1)
 SMALL = ("--height", "64", "--width", "96", "--frames", "2", "--batch", "4", "--learning-rate", "0.02")
@@ -268,7 +268,7 @@ def test_the_paper_is_what_a_run_begins_with(data: Path, tmp_path: Path) -> None
 
 def test_samples_of_clips_are_computed_on_the_cpu(data: Path, tmp_path: Path) -> None:
     settings = replace(SETTINGS, data=(str(data),), clips=ClipTraining(frames=2))
-    with pytest.raises(BatchError, match="--samples-on device: clips are computed on the CPU; leave it out"):
+    with pytest.raises(TrainingError, match="--samples-on device: clips are computed on the CPU; leave it out"):
         prepare(settings, tmp_path / "out", tmp_path / "cache", False, 0, samples_on="device")
 
 

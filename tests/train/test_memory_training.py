@@ -142,9 +142,11 @@ def test_a_detector_without_one_can_be_given_a_memory(
 def test_another_memory_is_refused(settings: TrainSettings, folder: Path, finished: TrainingSession) -> None:
     write_untrained_movinet(folder / "other.pt", seed=1)
     weights = str(finished.out / "last.pt")
+    unused = folder / "unused"
     for memory in ("", str(folder / "other.pt")):
         with pytest.raises(CheckpointError, match="was trained with another memory; give --memory the weights"):
-            prepared(replace(settings, weights=weights, memory=memory), folder, "another")
+            prepare(replace(settings, weights=weights, memory=memory), folder / "a", unused, False, workers=0)
+        assert not unused.exists()  # nothing was decoded or watched for it
     with pytest.raises(CheckpointError, match="was trained with another memory"):
         prepared(replace(settings, memory=str(folder / "other.pt")), folder, "finished", resume=True)
 

@@ -26,7 +26,7 @@ from train import starting_weights, training_step
 from train.checkpoint import CheckpointError
 from train.datasets import loader
 from train.datasets.packed_video import open_packed, packed_path
-from train.log import EVERY
+from train.log import EVERY, LogError
 from train.train import due, learn, main, prepare
 from train.train_settings import TrainSettings
 from train.training_step import TrainingError
@@ -295,6 +295,25 @@ def test_bad_options_give_a_one_sentence_error(
     assert output.startswith("korsal-train: ")
     assert sentence in output
     assert "\n" not in output
+
+
+@pytest.mark.parametrize(
+    ("changed", "out", "sentence"),
+    [
+        ({"motion": MotionSettings("previous", gap=3)}, "run", "was trained with motion .* leave that option out"),
+        ({"seed": 5, "weights": ""}, "uninterrupted", "--resume with another seed than before"),
+        ({}, "log.csv/run", r"log\.csv: cannot be written"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_a_video_is_decoded(
+    changed: dict[str, object], out: str, sentence: str, settings: TrainSettings, uninterrupted: Path, tmp_path: Path
+) -> None:
+    begun = replace(settings, **{"weights": str(uninterrupted / "best.pt"), **changed})  # type: ignore[arg-type]
+    (tmp_path / "log.csv").touch()
+    folder = uninterrupted if out == "uninterrupted" else tmp_path / out
+    with pytest.raises((CheckpointError, LogError), match=sentence):
+        prepare(begun, folder, tmp_path / "cache", resume=folder == uninterrupted, workers=0)
+    assert not (tmp_path / "cache").exists()
 
 
 def test_a_damaged_cache_is_reported_with_the_remedy(
