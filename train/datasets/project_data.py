@@ -80,7 +80,7 @@ def _known(video: NamedVideo, path: Path, names: Sequence[str], settings: Action
     for one in video.tubes:
         if one.label in settings.actions:
             tubes.append(one)
-        elif one.label != PERSON:
+        elif not _is_person(one.label, settings.actions):
             raise AnnotationError(
                 f"{path}: track {one.track} is {one.label!r} from frame {one.tube.first_frame} on, which is no action "
                 f"of {project / actions_file.NAME}; {_remedy(one.label, settings.actions)}"
@@ -91,6 +91,11 @@ def _known(video: NamedVideo, path: Path, names: Sequence[str], settings: Action
                 f"somebody does is read from the attribute {ACTION} alone; rename it, and export it again"
             )
     return replace(video, name=_file_name(video.name, path, names), tubes=tuple(tubes))
+
+
+def _is_person(label: str, actions: Sequence[str]) -> bool:
+    """Whether a label is that of people, in whatever capitals, unless an action is spelt almost so."""
+    return label.strip().casefold() == PERSON and not any(one.casefold() == PERSON for one in actions)
 
 
 def _said_otherwise(one: NamedTube, actions: Sequence[str]) -> str:
@@ -104,9 +109,11 @@ def _said_otherwise(one: NamedTube, actions: Sequence[str]) -> str:
 
 
 def _remedy(label: str, actions: Sequence[str]) -> str:
-    by_key = {action.strip().casefold(): action for action in actions}
+    by_key = {name.casefold(): name for name in (PERSON, *actions)}
     close = difflib.get_close_matches(label.strip().casefold(), by_key, 1)
-    return f"name it {by_key[close[0]]!r} in CVAT, or add it there" if close else "name it as one of them, or add it"
+    if close:
+        return f"name it {by_key[close[0]]!r} in CVAT, or add it there"
+    return f"name it in CVAT as one of them, or {PERSON!r} who does none of them, or add it there"
 
 
 def _file_name(name: str, path: Path, names: Sequence[str]) -> str:

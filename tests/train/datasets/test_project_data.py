@@ -153,6 +153,32 @@ def test_a_label_of_other_spelling_names_file_track_frame_and_cure(tmp_path: Pat
     )
 
 
+@pytest.mark.parametrize(
+    ("label", "actions", "sentence"),
+    [
+        ("Person", '"fall"', ""),
+        ("PERSON ", '"fall"', ""),
+        ("Person", '"Person", "fall"', ""),  # the action
+        ("Person", '"person", "fall"', "name it 'person' in CVAT, or add it there"),
+        ("person", '"Person", "fall"', "name it 'Person' in CVAT, or add it there"),
+        ("persons", '"fall"', "name it 'person' in CVAT, or add it there"),
+        ("Pedestrian", '"fall"', "name it in CVAT as one of them, or 'person' who does none of them, or add it there"),
+    ],
+)
+def test_a_label_of_people_in_other_letters(label: str, actions: str, sentence: str, tmp_path: Path) -> None:
+    """Some begin labels with a capital; where that may be an action which is spelt almost so, it is refused."""
+    project(tmp_path, f"actions = [{actions}]\n")
+    path = written(tmp_path / "annotations", ("fall", [box(4)]), (label, [box(0), box(9, action="fall")]))
+    if not sentence:
+        (video,) = loader.load(tmp_path).train
+        assert len(video.tubes) == (3 if "Person" in actions else 2)
+        return
+    with pytest.raises(AnnotationError) as caught:
+        loader.load(tmp_path)
+    where = f"{path}: track 1 is {label!r} from frame 0 on, which is no action of {tmp_path}/actions.toml; "
+    assert str(caught.value) == where + sentence
+
+
 def test_videos_that_are_not_there_or_there_twice(tmp_path: Path) -> None:
     project(tmp_path, videos=("yard/door/one.mp4", "hall/door/one.mp4", "hall/one.mp4"))
     may_be = r"one.xml: its video door/one may be hall/door/one or yard/door/one; give these"
