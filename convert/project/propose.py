@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.project import guesses, person_tracks, yolo
+from convert.project import guesses, person_tracks, proposals, yolo
 from convert.project.folders import Project
 from edge import files, linker, model_files, pipeline
 from edge.cameras.video_file import CaptureError, probe, read_file
@@ -52,7 +52,7 @@ class ProposeOptions:
 
 
 def propose(project: Project, options: ProposeOptions) -> Iterator[str]:
-    """Write a file for each video that has neither annotation nor proposal; yields a sentence on each.
+    """Write a file for each video that has neither annotation nor proposal of its pictures; yields a sentence on each.
 
     Raises AnnotationError, EngineError, ModelError; CaptureError for videos that cannot be read, after all others.
     """
@@ -68,10 +68,10 @@ def propose(project: Project, options: ProposeOptions) -> Iterator[str]:
     guessed = _guessed(knowing.manifest, project.settings.actions) if knowing else {}
     with finder(options, named.manifest if named else None) as find, _second(options, guessed) as second:
         unread = list[CaptureError]()
-        for name, path in videos.items():
+        for name, video in videos.items():
             target = project.proposals / f"{name}.xml"
             try:
-                yield f"{target}: {_write(target, name, path, (find, *second), guessed)}"
+                yield f"{target}: {_write(target, name, video, (find, *second), guessed)}"
             except CaptureError as error:
                 unread.append(error)
     if unread:
@@ -80,8 +80,16 @@ def propose(project: Project, options: ProposeOptions) -> Iterator[str]:
         raise CaptureError(f"{unread[0]}{more}; all others have their proposals")
 
 
-def missing(project: Project, again: bool = False) -> Mapping[str, Path]:
-    """The videos without annotation or proposal, by name; with `again` those without annotation."""
+@dataclass(frozen=True)
+class UnseenVideo:
+    """A video in which people are to be found; `fault`: of the proposal that is there and not of its pictures."""
+
+    path: Path
+    fault: str = ""
+
+
+def missing(project: Project, again: bool = False) -> Mapping[str, UnseenVideo]:
+    """The videos without annotation or proposal of their pictures, by name; with `again` those without annotation."""
     names = project_data.video_names(project.folder)
     known = [read_cvat(path).name for path in own_data.cvat_files(project.folder)]
     settled = {one for name in known for one in project_data.meant(name, names)}
@@ -90,9 +98,12 @@ def missing(project: Project, again: bool = False) -> Mapping[str, Path]:
     found = {}
     for path in own_data.files_below(folder):
         name = project_data.name_of(folder, path)
-        done = (project.proposals / f"{name}.xml").exists() and not again
-        if path.suffix.lower() in VIDEO_SUFFIXES and not (name in settled or done or name in quiet):
-            found[name] = path
+        if path.suffix.lower() not in VIDEO_SUFFIXES or name in settled or name in quiet:
+            continue
+        proposal = project.proposals / f"{name}.xml"
+        fault = proposals.outdated(proposal, path) if proposal.exists() and not again else ""
+        if again or fault or not proposal.exists():
+            found[name] = UnseenVideo(path, fault)
     return found
 
 
@@ -154,10 +165,11 @@ def _guessed(manifest: Manifest, actions: Sequence[str]) -> dict[int, tuple[str,
 
 
 def _write(
-    target: Path, name: str, path: Path, finders: Sequence[Finder], guessed: Mapping[int, tuple[str, float]]
+    target: Path, name: str, video: UnseenVideo, finders: Sequence[Finder], guessed: Mapping[int, tuple[str, float]]
 ) -> str:
     """Write the proposal of one video; returns what was found. `finders`: of people, and if need be of actions."""
-    info = probe(path)
+    path = video.path
+    info, digest = probe(path), proposals.digest(path)
     what = (f"looking for people in {path.name}", f"guessing what they do in {path.name}")
     history, *acting = (
         list(progress.track(find(path), text, "frame", info.announced))
@@ -168,13 +180,22 @@ def _write(
         history = guesses.laid_over(history, one)
     found = person_tracks.tracks(history, info.size, info.fps or 25.0, guessed)
     text = cvat_writer.as_xml(
-        VideoFacts(f"{name}{path.suffix}", frames, info.size), found, project_data.PERSON, TOLERANCE
+        VideoFacts(f"{name}{path.suffix}", frames, info.size, digest), found, project_data.PERSON, TOLERANCE
     )
+    aside = _aside(target, video.fault) if video.fault else ""
     _save(target, text)
     doing = sum(any(action is not None for action in one.actions) for one in found)
     with_action = f", {doing} of them with a guessed action" if guessed else ""
     people = "1 person" if len(found) == 1 else f"{len(found)} people"
-    return f"{people} in {frames} frames{with_action}, {text.count('<box ')} boxes to look at"
+    return f"{people} in {frames} frames{with_action}, {text.count('<box ')} boxes to look at{aside}"
+
+
+def _aside(target: Path, fault: str) -> str:
+    """Keep the proposal that is there by another name, for somebody may have corrected it; a sentence on that."""
+    try:
+        return f"; the one before {fault}, and is now {proposals.put_aside(target).name}"
+    except OSError as error:
+        raise AnnotationError(f"{target}: {fault}, and cannot be renamed ({error.strerror}); take it away") from error
 
 
 def _save(path: Path, text: str) -> None:

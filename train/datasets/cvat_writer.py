@@ -30,11 +30,15 @@ class Track:
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What a file of CVAT says of its video: the file's name, frames, (width, height)."""
+    """What a file of CVAT says of its video: the file's name, frames, (width, height).
+
+    `sha256`: of the video's file, hexadecimal, which CVAT passes over; "" where unknown.
+    """
 
     source: str
     frames: int
     size: tuple[int, int]
+    sha256: str = ""
 
 
 def labels_json(person: str, actions: Sequence[str]) -> str:
@@ -75,6 +79,8 @@ def _meta(video: VideoFacts) -> ElementTree.Element:
     for name, pixels in zip(("width", "height"), video.size, strict=True):
         _text(size, name, str(pixels))
     _text(task, "source", video.source)
+    if video.sha256:
+        _text(task, "sha256", video.sha256)
     return meta
 
 

@@ -1,6 +1,8 @@
 """`korsal-train propose`: people found in videos, as files that CVAT and `check` read."""
 
 import json
+import os
+import re
 import shutil
 from pathlib import Path
 from xml.etree import ElementTree
@@ -119,6 +121,53 @@ def test_proposals_and_annotations_are_never_written_over(
     write_video(project / "videos" / "yard" / "street.avi", [np.zeros((64, 96, 3), np.uint8)])
     (project / "quietlist.txt").write_text("yard/street\n")
     assert list(propose.missing(folders.read(project))) == ["yard/été 1"]  # named alike in another folder
+
+
+@pytest.mark.parametrize(
+    ("spoil", "size", "fault"),
+    [
+        ("nothing", (64, 96), "was of another video"),
+        ("without a digest", (96, 64), "was of another video than this of 64x96 pixels"),
+        ("without a digest", (64, 96), "was older than the video"),
+        ("cut short", (64, 96), "could not be read"),
+    ],
+)
+def test_a_proposal_of_a_video_that_was_replaced_is_put_aside(
+    spoil: str, size: tuple[int, int], fault: str, project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second video of that name is darker, and older than the proposal unless that is all that could tell."""
+    words = ["propose", str(project), "--detector", str(write_tiny_model(tmp_path / "tiny.onnx")), "-q"]
+    assert main(words) == 0
+    text = proposed(project).read_text(encoding="utf-8")
+    if spoil == "without a digest":
+        text = re.sub("<sha256>.*</sha256>", "<!-- mine -->", text)
+    proposed(project).write_text(text[:300] if spoil == "cut short" else text, encoding="utf-8")
+    old = proposed(project).read_bytes()
+    video = project / "videos" / "door" / "été 1.avi"
+    write_video(video, [np.zeros((*size, 3), np.uint8)] * 20)
+    later = 60 if fault == "was older than the video" else -60
+    os.utime(video, (proposed(project).stat().st_mtime + later,) * 2)
+    proposed(project).with_name("été 1.xml.before").touch()
+    capsys.readouterr()
+    assert main(words) == 0
+    (said,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith(f"{proposed(project)}: ")]
+    assert " in 20 frames, " in said
+    assert said.endswith(f" to look at; the one before {fault}, and is now été 1.xml.before-2")
+    assert proposed(project).with_name("été 1.xml.before-2").read_bytes() == old
+    assert read_cvat(proposed(project)).frames == 20
+    assert propose.missing(folders.read(project)) == {}
+
+
+def test_a_proposal_of_a_video_that_was_copied_again_is_kept(project: Path, tmp_path: Path) -> None:
+    assert main(["propose", str(project), "--detector", str(write_tiny_model(tmp_path / "tiny.onnx")), "-q"]) == 0
+    video = project / "videos" / "door" / "été 1.avi"
+    os.utime(video, (proposed(project).stat().st_mtime + 60,) * 2)
+    assert propose.missing(folders.read(project)) == {}
+    video.write_bytes(b"no video")
+    assert list(propose.missing(folders.read(project))) == ["door/été 1"]  # so that it is named as unreadable
+    text = proposed(project).read_text(encoding="utf-8")
+    proposed(project).write_text(re.sub("<sha256>.*</sha256>", "", text), encoding="utf-8")
+    assert propose.missing(folders.read(project)) == {}
 
 
 def test_a_corrected_proposal_is_checked_and_quiet_videos_need_none(
