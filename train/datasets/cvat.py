@@ -27,6 +27,7 @@ NOTHING = ("", "none", "__undefined__")
 MOST_OTHERS = 64  # things that attributes but the action's say of a track, of which more are left out
 DEEPEST = 32  # tags within one another
 EXTENT = ("size", "start_frame", "stop_frame")  # fields that define which frames were annotated
+GZIP = b"\x1f\x8b"  # how such a file begins
 ABSOLUTE = re.compile(r"[\\/]|[A-Za-z]:[\\/]")  # the beginning of such a path, of Linux or of Windows
 
 
@@ -82,7 +83,7 @@ class _Reader:
     def number(self, name: str) -> int | None:
         """A number of the description of the task or job, None where it has none; ValueError where it is none."""
         words = self.texts.get(f"task/{name}") or self.texts.get(f"job/{name}")
-        number = int(words) if words else None
+        number = _whole(name, words) if words else None
         if number is not None and number < 0:
             raise ValueError(f"its {name} is {number}")
         return number
@@ -105,7 +106,7 @@ class _Reader:
         elif self.path[:2] == ["annotations", "meta"]:
             self.texts.setdefault("/".join(self.path[-2:]), words)
             if self.path[-2] == "segment" and name in self.segments:
-                self.segments[name].append(int(words))
+                self.segments[name].append(_whole(name, words))
         self.path.pop()
         self.words = []
 
@@ -121,12 +122,14 @@ def read_cvat(path: Path) -> NamedVideo:
     """
     reader = _Reader()
     try:
-        zipped = path.suffix.lower() == zipped_annotation.SUFFIX
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise AnnotationError(f"{path}: is no plain file; take it away")
+        zipped = zipped_annotation.is_zip(path)
         _parse(zipped_annotation.read(path) if zipped else bounded_file.read(path), reader)
         tubes = tubes_from_keyframes([_in_order(*one) for one in enumerate(reader.tracks)], BoxBudget())
         shown = {box.frame: n for n, track in enumerate(reader.tracks) for box in track.boxes if not box.outside}
         annotated_frames = _annotated_frames(reader, shown)
-        width, height = (int(reader.texts.get(f"original_size/{side}", 0)) for side in ("width", "height"))
+        width, height = (_whole(side, reader.texts.get(f"original_size/{side}", "0")) for side in ("width", "height"))
         source = next((reader.texts[name] for name in _SOURCES if reader.texts.get(name)), "")
         stem = re.sub(r"\.(xml|zip)$", "", path.name, flags=re.IGNORECASE)
         name = _name(source) if source else without_suffix(to_nfc(stem))
@@ -162,7 +165,19 @@ def _name(source: str) -> str:
     return without_suffix(to_nfc(name))
 
 
+def _whole(name: str, words: str) -> int:
+    """A number of the description; ValueError, which names it, where it is none."""
+    try:
+        return int(words)
+    except ValueError as error:
+        raise ValueError(f"its {name} is {words[:20]!r}, which is no whole number") from error
+
+
 def _parse(content: bytes, reader: _Reader) -> None:
+    if not content.strip():
+        raise ValueError("it is empty")
+    if content.startswith(GZIP):
+        raise ValueError("it is packed by gzip; unpack it")
     parser = expat.ParserCreate()
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = _refuse

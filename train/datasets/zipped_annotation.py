@@ -8,6 +8,15 @@ from train.safe_reading import bounded_file
 
 SUFFIX = ".zip"
 XML = ".xml"
+BEGIN = b"PK\x03\x04"
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a file is to be unpacked: it is named so, or is one whatever its name. Raises OSError."""
+    if path.suffix.lower() == SUFFIX:
+        return True
+    with path.open("rb") as file:
+        return file.read(len(BEGIN)) == BEGIN
 
 
 def read(path: Path) -> bytes:

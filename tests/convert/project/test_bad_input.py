@@ -1,6 +1,8 @@
 """What can be wrong with a project: each is one sentence that names file, track and frame where there are some, and
 the cure."""
 
+import gzip
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -49,6 +51,19 @@ def one_scene(project: Path) -> None:
     change(project, 'quiet = ["street_*"]', "")
     for number in range(2):
         shutil.rmtree(project / "videos" / f"street_{number}")
+
+
+def rewritten(change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    """Changes the bytes of the first annotation."""
+
+    def rewrite(project: Path) -> None:
+        (project / FIRST_XML).write_bytes(change((project / FIRST_XML).read_bytes()))
+
+    return rewrite
+
+
+def pipe(project: Path) -> None:
+    os.mkfifo(project / "annotations/hall/pipe.xml")
 
 
 def copied(project: Path) -> None:
@@ -151,6 +166,22 @@ CASES: dict[str, tuple[Callable[[Path], None], str]] = {
     "a later version of CVAT's format": (
         edit(FIRST_XML, ("<version>1.1", "<version>2.0")),
         "hall/Dunk_0.xml: not CVAT for video 1.1 (it is of version '2.0', and 1.1 is read); export each task by itself",
+    ),
+    "an annotation that is packed by gzip": (
+        rewritten(gzip.compress),
+        "hall/Dunk_0.xml: not CVAT for video 1.1 (it is packed by gzip; unpack it); export each task by itself",
+    ),
+    "an annotation without content": (
+        rewritten(lambda _: b"\n"),
+        "hall/Dunk_0.xml: not CVAT for video 1.1 (it is empty); export each task by itself",
+    ),
+    "a number of frames that is none": (
+        edit(FIRST_XML, ("<size>30", "<size>many")),
+        "hall/Dunk_0.xml: not CVAT for video 1.1 (its size is 'many', which is no whole number); export each task by",
+    ),
+    "a pipe among the annotations": (
+        pipe,
+        "hall/pipe.xml: is no plain file; take it away",
     ),
     "a file of which a part is missing": (
         edit(FIRST_XML, (r"(?s)</track>.*", "")),

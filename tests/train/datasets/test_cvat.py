@@ -161,7 +161,7 @@ FETCH = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]>'
         (f"{BOMB}<annotations>&y;</annotations>", "document type"),
         (f"{FETCH}<annotations>&x;</annotations>", "document type"),
         ("<annotations><meta>", "no element found"),
-        ("", "no element found"),
+        ("", "it is empty"),
         ("<annotation><object><name>run</name></object></annotation>", "it begins with <annotation>"),
         ("<annotations><track id='1'/></annotations>", "track 0 has no label"),
         (
@@ -191,7 +191,7 @@ FETCH = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]>'
             f"<annotations><track label='a'>{box(1)}<hexagon frame='4'/></track></annotations>",
             "track 0, a: the hexagon in frame 4 is of a kind that is not known; draw that track as boxes",
         ),
-        ("<annotations><meta><task><size>many</size></task></meta></annotations>", "invalid literal"),
+        ("<annotations><meta><task><size>many</size></task></meta></annotations>", "its size is .many., which is no"),
         (
             f"<annotations><track label='a'>{box(1).replace('1', '9' * 5000, 1)}</track></annotations>",
             r"s of digits\);",

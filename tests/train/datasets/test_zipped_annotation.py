@@ -26,6 +26,12 @@ def test_the_annotation_in_a_zip(tmp_path: Path) -> None:
     assert video.tubes[0].origin == "Task 7.ZIP, track 0 from CVAT's frame 4"
 
 
+def test_a_zip_of_another_name(tmp_path: Path) -> None:
+    """Some unpack by renaming."""
+    renamed = packed(tmp_path, "annotations.xml").rename(tmp_path / "one.xml")
+    assert spans(read_cvat(renamed)) == [("waves", 4, 2)]
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [
