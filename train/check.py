@@ -167,6 +167,8 @@ def _of_project(folder: Path, data: DataSet) -> list[Fault]:
         texts.append(f"{which} neither annotated nor quiet, and not learned from: {_some(left)}")
     if alone := project_data.nameless(folder, data):
         texts.append(f"scenes finds none in these names, so each counts as a scene of its own: {_some(alone)}")
+    for name in project_data.READ:
+        texts += project_data.passed_over(folder, name)
     return [Fault("", text, serious=False) for text in texts]
 
 

@@ -57,9 +57,10 @@ def propose(project: Project, options: ProposeOptions) -> Iterator[str]:
     Raises AnnotationError, EngineError, ModelError; CaptureError for videos that cannot be read, after all others.
     """
     if not project_data.video_names(project.folder):
-        raise AnnotationError(f"{project.folder / project_data.VIDEOS}: holds no video; {project_data.FILL}")
+        raise AnnotationError(project_data.no_video(project.folder))
     _save(project.proposals / LABELS, cvat_writer.labels_json(project_data.PERSON, project.settings.actions))
     videos = missing(project, options.again)
+    yield from project_data.passed_over(project.folder, project_data.VIDEOS)
     if not videos:
         yield f"{project.proposals}: every video is annotated, quiet, or has a proposal; --again writes them anew"
         return

@@ -1,13 +1,13 @@
 """A project folder as a data set: `actions.toml`, `videos/`, and what CVAT exported into `annotations/`. Shell."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from edge.sources import VIDEO_SUFFIXES
 from edge.text import to_nfc
-from train.datasets import actions_file, own_data
+from train.datasets import actions_file, own_data, zipped_annotation
 from train.datasets.actions_file import ActionsFile
 from train.datasets.annotation_records import AnnotationError, DataSet, VideoAnnotation
 from train.datasets.cvat import ACTION, read_cvat
@@ -20,6 +20,11 @@ UNREAD = {  # of data sets without actions.toml, and what to do instead
     "testlist.txt": "name its videos there as test",
     "trainlist.txt": "name there as test what is not to be learned from",
     own_data.COCO_FILE: f"export CVAT for video 1.1 into {own_data.CVAT_FOLDER}/",
+}
+KEPT = (".json", ".partial")  # beside videos: what `fetch` brings with a clip, and what is not copied whole yet
+READ = {  # the endings of what is read in each folder, and what to do with others
+    VIDEOS: (VIDEO_SUFFIXES, "convert what is a video, with ffmpeg"),
+    own_data.CVAT_FOLDER: ((zipped_annotation.XML, zipped_annotation.SUFFIX), "unpack it, or export it anew"),
 }
 PERSON = "person"  # the label of somebody who does none of the actions, unless it is one of them
 
@@ -125,6 +130,10 @@ def _file_name(name: str, path: Path, names: Sequence[str]) -> str:
         endings = " ".join(VIDEO_SUFFIXES)
         odd = f" as one of {endings}" if "." in name.rpartition("/")[2] else ""
         job = "name this file after its video, " if to_nfc(path.stem) == name else ""  # it may name none itself
+        if alike := [one for one in names if meant(name.casefold(), [one.casefold()])]:
+            raise AnnotationError(
+                f"{path}: its video {name} is not in {VIDEOS}/, and {alike[0]} is; spell both alike, if they are one"
+            )
         raise AnnotationError(
             f"{path}: its video {name} is not in {VIDEOS}/{odd}; {job}copy it there, or take this file away"
         )
@@ -181,17 +190,32 @@ def nameless(project: Path, data: DataSet) -> list[str]:
 
 def _nothing_annotated(project: Path, names: Sequence[str], files: Sequence[Path]) -> str:
     if not names:
-        return f"{project / VIDEOS}: holds no video; {FILL}"
+        return no_video(project)
     folder = project / own_data.CVAT_FOLDER
     if not files:
-        return (
-            f"{folder}: holds no annotation of the {len(names)} videos; export each task of CVAT there as CVAT for "
-            "video 1.1, or begin with korsal-train propose"
-        )
+        of = "the video" if len(names) == 1 else f"the {len(names)} videos"
+        cure = "export each task of CVAT there as CVAT for video 1.1, or begin with korsal-train propose"
+        others = passed_over(project, own_data.CVAT_FOLDER)
+        return f"{folder}: holds no annotation of {of}; {'; '.join([*others, cure])}"
     return (
         f"{folder}: none of its {len(files)} files shows an action; in CVAT give each track its action, as its "
         "label or in its attribute action, then export"
     )
+
+
+def no_video(project: Path) -> str:
+    """That its folder of videos holds none, and what lies there instead."""
+    return f"{project / VIDEOS}: holds no video; {'; '.join([*passed_over(project, VIDEOS), FILL])}"
+
+
+def passed_over(project: Path, folder: str) -> Iterator[str]:
+    """Of the videos or the annotations a sentence on the files that are of no ending that is read there, if any are."""
+    (read, cure) = READ[folder]
+    found = [path for path in own_data.files_below(project / folder) if path.suffix.lower() not in (*read, *KEPT)]
+    names = [path.relative_to(project / folder).as_posix() for path in found if not path.name.startswith(".")]
+    if names:
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        yield f"{folder}/ holds {names[0]}{more}, which is not read, for it ends with none of {' '.join(read)}: {cure}"
 
 
 def _placed(video: VideoAnnotation, settings: ActionsFile) -> VideoAnnotation:

@@ -62,6 +62,15 @@ def rewritten(change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
     return rewrite
 
 
+def still_packed(project: Path) -> None:
+    (project / FIRST_XML).rename(project / f"{FIRST_XML}.gz")
+
+
+def other_endings(project: Path) -> None:
+    for name in ("b.GIF", "a.wmv", ".c", "hall/d.json"):
+        (project / "videos" / name).touch()
+
+
 def pipe(project: Path) -> None:
     os.mkfifo(project / "annotations/hall/pipe.xml")
 
@@ -182,6 +191,19 @@ CASES: dict[str, tuple[Callable[[Path], None], str]] = {
     "a pipe among the annotations": (
         pipe,
         "hall/pipe.xml: is no plain file; take it away",
+    ),
+    "an annotation of an ending that is not read": (
+        still_packed,
+        "note: annotations/ holds hall/Dunk_0.xml.gz, which is not read, for it ends with none of .xml .zip: unpack it",
+    ),
+    "videos of endings that are not read": (
+        other_endings,
+        "note: videos/ holds a.wmv and 1 more, which is not read, for it ends with none of .mp4 .avi .mkv .mov .webm: "
+        "convert what is a video, with ffmpeg\n",
+    ),
+    "a video with other capitals": (
+        edit(FIRST_XML, ("<source>.*</source>", "<source>dunk_0.AVI</source>"), ("hall/", "")),
+        "hall/Dunk_0.xml: its video dunk_0 is not in videos/, and beach/Dunk_0 is; spell both alike, if they are one",
     ),
     "a file of which a part is missing": (
         edit(FIRST_XML, (r"(?s)</track>.*", "")),

@@ -189,6 +189,9 @@ def test_what_cannot_be_opened(project: Path, tmp_path: Path, capsys: pytest.Cap
     list(folders.create(tmp_path / "empty", ["fall"]))
     assert main(["propose", str(tmp_path / "empty")]) == 1
     assert "videos: holds no video; copy some there, or record them" in capsys.readouterr().err
+    (tmp_path / "empty" / "videos" / "a.gif").touch()
+    assert main(["propose", str(tmp_path / "empty")]) == 1
+    assert "videos: holds no video; videos/ holds a.gif, which is not read, for it ends" in capsys.readouterr().err
     assert main(["propose", str(project), "--detector", str(tmp_path / "none.onnx")]) == 1
     assert "none.onnx: cannot be opened" in capsys.readouterr().err
     (project / "videos" / "broken.mp4").write_bytes(b"no video")

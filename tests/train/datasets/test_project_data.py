@@ -259,7 +259,10 @@ def test_nothing_annotated(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match="holds no video; copy some there"):
         loader.load(tmp_path)
     (tmp_path / "videos" / "one.mp4").touch()
-    with pytest.raises(AnnotationError, match="holds no annotation of the 1 videos; export each task"):
+    with pytest.raises(AnnotationError, match="holds no annotation of the video; export each task"):
+        loader.load(tmp_path)
+    (tmp_path / "annotations" / "one.xml.gz").touch()
+    with pytest.raises(AnnotationError, match=r"of the video; annotations/ holds one.xml.gz, which is not read, .*: u"):
         loader.load(tmp_path)
     written(tmp_path / "annotations", ("person", [box(0)]))
     with pytest.raises(AnnotationError, match="none of its 1 files shows an action; in CVAT give each track"):
