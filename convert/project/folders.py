@@ -99,7 +99,7 @@ class Project:
 def read(folder: Path) -> Project:
     """The project in a folder. Raises AnnotationError."""
     path = folder / actions_file.NAME
-    if not path.exists():
+    if not actions_file.is_in(folder):
         raise AnnotationError(f"{folder}: is no project, it has no {path.name}; korsal-train new {folder} begins one")
     return Project(folder, actions_file.read(path))
 
@@ -116,6 +116,7 @@ def _lacking(path: Path, actions: Sequence[str]) -> str:
 
 def create(folder: Path, actions: Sequence[str]) -> Iterator[str]:
     """Write what the folder lacks; yields a sentence on each thing. What is there stays. Raises AnnotationError."""
+    actions_file.is_in(folder)  # under another name it would not be seen, and written a second time
     if actions and (problem := actions_file.actions_problem(actions)):
         raise AnnotationError(problem)
     if not is_name(folder.resolve().name):

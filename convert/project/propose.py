@@ -31,6 +31,11 @@ from train.open_model import open_model
 TOLERANCE = 0.1  # of a box's shorter side, by which thinned keyframes may move it
 LEAST_SCORE = 0.3  # of a person found by a detector of others
 LABELS = "labels.json"
+CURES = {  # of what cannot be written
+    errno.ENAMETOOLONG: "shorten the video's name",
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free space on the disk"),
+    **dict.fromkeys((errno.EEXIST, errno.EISDIR, errno.ENOTDIR), "take away what lies in its place"),
+}
 
 Tubes = Iterator[tuple[int, Sequence[TubeBox]]]  # frame by frame
 Finder = Callable[[Path], Tubes]
@@ -204,5 +209,5 @@ def _save(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         files.write_atomically(path, text.encode())
     except OSError as error:
-        cure = "shorten the video's name" if error.errno == errno.ENAMETOOLONG else "free space on the disk"
+        cure = CURES.get(error.errno or 0, "make its folder writable")
         raise AnnotationError(f"{path}: cannot be written ({error.strerror}); {cure}") from error

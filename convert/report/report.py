@@ -26,7 +26,8 @@ def write(title: str, data: DataSet, files: RunFiles, path: Path, warning: str =
     try:
         disk.write_atomically(path, content)
     except OSError as error:
-        raise AnnotationError(f"{path}: cannot be written ({error.strerror}); free space on the disk") from error
+        cure = "free space on the disk, or make its folder writable"
+        raise AnnotationError(f"{path}: cannot be written ({error.strerror}); {cure}") from error
 
 
 def _pictures(data: DataSet, scores: Scores) -> Pictures:

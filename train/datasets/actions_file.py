@@ -22,11 +22,19 @@ else:
     import tomli as tomllib
 
 NAME = "actions.toml"
+EVERY = "default"  # whose table of config.toml is for all actions
 LARGEST = 65_536  # bytes; more is no file of this kind
 BY_NAME, BY_FOLDER = "auto", "folder"
 _LISTED = Annotated[tuple[str, ...], Field(max_length=4096)]
 _ACTIONS = Annotated[_LISTED, AfterValidator(lambda given: tuple(map(to_nfc, given)))]  # as CVAT's are read
-_PATTERNS = Annotated[_LISTED, AfterValidator(lambda given: tuple(map(without_suffix, given)))]
+_PATTERNS = Annotated[_LISTED, AfterValidator(lambda given: tuple(map(_of_names, given)))]
+
+
+def _of_names(pattern: str) -> str:
+    """A pattern without the ending of a video. ValueError for one without letters."""
+    if not pattern.strip():
+        raise ValueError("names a video by nothing; name it, or take that off the list")
+    return without_suffix(pattern)
 
 
 def _pattern(text: str) -> str:
@@ -80,6 +88,18 @@ class ActionsFile:
         return matches(video, patterns) or matches(self.scene(video) or video, patterns)
 
 
+def is_in(folder: Path) -> bool:
+    """Whether a folder is a project's. Raises AnnotationError where its file is named almost so, as Windows may do."""
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except OSError:
+        return False
+    near = next((name for name in names if name.casefold() in (NAME, f"{NAME}.txt")), None)
+    if near is not None and NAME not in names:
+        raise AnnotationError(f"{folder / near}: is not read under this name; name it {NAME}")
+    return near is not None
+
+
 def read(path: Path) -> ActionsFile:
     """The file of a project. Raises AnnotationError, which lists everything that is wrong."""
     try:
@@ -115,6 +135,8 @@ def actions_problem(actions: Sequence[str]) -> str:
     for one in actions:
         if one.strip().lower() in NOTHING:
             return f"the action {one!r} means in CVAT that nothing is done; name it otherwise"
+        if one == EVERY:
+            return f"the action {one!r} means in config.toml all actions at once; name it otherwise"
         if one != one.strip():
             return f"the action {one!r} begins or ends with a blank, which CVAT leaves out; take it away"
     return ""

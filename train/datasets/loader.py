@@ -28,7 +28,7 @@ def load(data: Path, fold: int = 1) -> DataSet:
         return _of_file(data, fold)
     if not data.is_dir():
         raise AnnotationError(f"{data}: no such folder or file; give the folder of a data set")
-    if (data / actions_file.NAME).exists():
+    if actions_file.is_in(data):
         return split_lists.with_validation_list(_only(fold, project_data.load(data)), data)
     return split_lists.with_validation_list(_of_folder(data, fold), data)
 

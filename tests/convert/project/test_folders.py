@@ -82,6 +82,29 @@ def test_weights_to_begin_with(tmp_path: Path) -> None:
         assert folders.read(tmp_path).start() == expected
 
 
+@pytest.mark.parametrize("name", ["actions.toml.txt", "Actions.toml"])
+@pytest.mark.parametrize("command", ["new", "propose", "check", "run"])
+def test_a_file_that_almost_has_its_name(
+    command: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As Windows gives it: it would go unseen, and the folder be taken for another data set or none."""
+    list(folders.create(tmp_path / "mine", ["fall"]))
+    (tmp_path / "mine" / "actions.toml").rename(tmp_path / "mine" / name)
+    assert main([command, str(tmp_path / "mine")]) == 1
+    expected = f"korsal-train: {tmp_path / 'mine' / name}: is not read under this name; name it actions.toml\n"
+    assert capsys.readouterr().err == expected
+    assert not (tmp_path / "mine" / "actions.toml").exists()
+
+
+def test_a_link_to_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    list(folders.create(tmp_path, ["fall"]))
+    (tmp_path / "actions.toml").unlink()
+    (tmp_path / "actions.toml").symlink_to(tmp_path / "gone")
+    for command in ("propose", "check"):
+        assert main([command, str(tmp_path)]) == 1
+        assert f"{tmp_path}/actions.toml: cannot be read (No such file or directory)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["propose", "run", "deploy"])
 def test_a_folder_that_is_no_project(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, str(tmp_path)]) == 1

@@ -199,6 +199,13 @@ def test_what_cannot_be_opened(project: Path, tmp_path: Path, capsys: pytest.Cap
     assert "broken.mp4: " in capsys.readouterr().err
 
 
+def test_what_lies_in_the_place_of_a_proposal(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "proposals").touch()
+    assert main(["propose", str(project)]) == 1
+    said = f"{project}/proposals/labels.json: cannot be written (File exists); take away what lies in its place\n"
+    assert said in capsys.readouterr().err
+
+
 def test_a_video_that_cannot_be_read_does_not_stop_the_others(
     project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -123,13 +123,17 @@ def test_scenes(scenes: str, name: str, scene: str | None, tmp_path: Path) -> No
             "scenes finds nothing in any name, as door/one; correct the expression",
         ),
         (ACTIONS + "quiet = ['steet/*']", r"actions.toml: quiet names steet/\*, which is no video or scene; names"),
-        (ACTIONS + "quiet = ['']", "quiet names , which is no video or scene"),
+        (ACTIONS + "quiet = ['']", "quiet names a video by nothing; name it, or take that off the list"),
         (ACTIONS + "quiet = ['door/one.mp4']", "door/one is annotated with actions, but also named as quiet"),
         (
             ACTIONS + "test = ['door']\nvalidation = ['door/one.mp4']",
             "validation names door/one, which is for testing; take it off one list",
         ),
         ('actions = ["fall", "None"]', "the action 'None' means in CVAT that nothing is done; name it otherwise"),
+        (
+            'actions = ["fall", "default"]',
+            "the action 'default' means in config.toml all actions at once; name it other",
+        ),
         ('actions = ["fall ", "climb"]', "the action 'fall ' begins or ends with a blank, which CVAT leaves out"),
         (ACTIONS + 'name = "a\\nb"', "the model's name .* is not a line of up to 256 visible characters"),
     ],
