@@ -23,12 +23,14 @@ def read(path: Path) -> bytes:
     """The content of the only XML file in it. ValueError where there is none, or several, or it is broken; OSError."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if _is_xml(PurePosixPath(name))]
-            if len(names) != 1:
-                raise ValueError(f"the ZIP holds {len(names) or 'no'} XML file{'s' * (len(names) > 1)}")
-            with archive.open(names[0]) as file:
+            found = [one for one in archive.infolist() if not one.is_dir() and _is_xml(PurePosixPath(one.filename))]
+            if len(found) != 1:
+                raise ValueError(f"the ZIP holds {len(found) or 'no'} XML file{'s' * (len(found) > 1)}")
+            if found[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ValueError("the ZIP is packed otherwise than CVAT does; unpack it")
+            with archive.open(found[0]) as file:
                 return bounded_file.rest_of(file)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # the last: encrypted, or packed oddly
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # the last: encrypted
         raise ValueError(f"the ZIP cannot be unpacked: {error}") from error
 
 

@@ -11,17 +11,17 @@ from train.datasets.annotation_records import AnnotationError
 from train.datasets.cvat import read_cvat
 
 
-def packed(folder: Path, *names: str) -> Path:
+def packed(folder: Path, *names: str, way: int = zipfile.ZIP_DEFLATED) -> Path:
     """An annotation under each of these names in a ZIP."""
     content = written(folder, ("waves", [box(4), box(5)])).read_bytes()
-    with zipfile.ZipFile(folder / "Task 7.ZIP", "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(folder / "Task 7.ZIP", "w", way) as archive:
         for name in names:
             archive.writestr(name, content)
     return folder / "Task 7.ZIP"
 
 
 def test_the_annotation_in_a_zip(tmp_path: Path) -> None:
-    video = read_cvat(packed(tmp_path, "annotations.xml", "images/one.png", "__MACOSX/._annotations.xml"))
+    video = read_cvat(packed(tmp_path, "annotations.xml", "images/one.png", "__MACOSX/._annotations.xml", "a.xml/"))
     assert (video.name, spans(video)) == ("door/one", [("waves", 4, 2)])
     assert video.tubes[0].origin == "Task 7.ZIP, track 0 from CVAT's frame 4"
 
@@ -65,3 +65,9 @@ def test_the_same_export_packed_and_unpacked_is_named(tmp_path: Path) -> None:
     assert [path.name for path in files] == ["Task 7.ZIP", "one.xml"]
     with pytest.raises(AnnotationError, match=r"door/one is annotated twice in .*, in Task 7.ZIP and one.xml; keep"):
         own_data.whole(tmp_path, map(read_cvat, files))
+
+
+@pytest.mark.parametrize("way", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_is_packed_oddly(way: int, tmp_path: Path) -> None:
+    with pytest.raises(AnnotationError, match="the ZIP is packed otherwise than CVAT does; unpack it"):
+        read_cvat(packed(tmp_path, "annotations.xml", way=way))
