@@ -1,5 +1,6 @@
 """Where what lies in a project folder, and how a new one is begun. Shell."""
 
+import errno
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -60,6 +61,18 @@ README = """\
 4. `korsal-train run .`
 5. `korsal-train deploy . root@device`
 """
+
+
+CURES = {
+    errno.ENAMETOOLONG: "shorten the video's name",
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free space on the disk"),
+    **dict.fromkeys((errno.EEXIST, errno.EISDIR, errno.ENOTDIR), "take away what lies in its place"),
+}
+
+
+def cure(error: OSError) -> str:
+    """What helps where a file of a project cannot be written."""
+    return CURES.get(error.errno or 0, "make its folder writable")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """`korsal-train propose`: finds people in a project's videos and writes their tubes for CVAT. Shell."""
 
-import errno
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.project import guesses, person_tracks, proposals, yolo
+from convert.project import folders, guesses, person_tracks, proposals, yolo
 from convert.project.folders import Project
 from edge import files, linker, model_files, pipeline
 from edge.cameras.video_file import CaptureError, probe, read_file
@@ -31,11 +30,6 @@ from train.open_model import open_model
 TOLERANCE = 0.1  # of a box's shorter side, by which thinned keyframes may move it
 LEAST_SCORE = 0.3  # of a person found by a detector of others
 LABELS = "labels.json"
-CURES = {  # of what cannot be written
-    errno.ENAMETOOLONG: "shorten the video's name",
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free space on the disk"),
-    **dict.fromkeys((errno.EEXIST, errno.EISDIR, errno.ENOTDIR), "take away what lies in its place"),
-}
 
 Tubes = Iterator[tuple[int, Sequence[TubeBox]]]  # frame by frame
 Finder = Callable[[Path], Tubes]
@@ -209,5 +203,4 @@ def _save(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         files.write_atomically(path, text.encode())
     except OSError as error:
-        cure = CURES.get(error.errno or 0, "make its folder writable")
-        raise AnnotationError(f"{path}: cannot be written ({error.strerror}); {cure}") from error
+        raise AnnotationError(f"{path}: cannot be written ({error.strerror}); {folders.cure(error)}") from error

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from convert.project import folders
 from convert.project.folders import Project
 from edge import files
 from train.datasets import actions_file, own_data, project_data, split_lists
 from train.datasets.annotation_records import AnnotationError
 
 STATE, LOCK = "run.json", ".lock"
-WRITABLE = "free space on the disk, or make the folder writable"
 DIGITS = 16  # of a fingerprint
 
 
@@ -107,7 +107,7 @@ def alone(project: Project) -> Iterator[None]:
         project.runs.mkdir(parents=True, exist_ok=True)
         file = (project.runs / LOCK).open("a")
     except OSError as error:
-        raise AnnotationError(f"{project.runs}: cannot be written ({error.strerror}); {WRITABLE}") from error
+        raise AnnotationError(f"{project.runs}: cannot be written ({error.strerror}); {folders.cure(error)}") from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -125,7 +125,7 @@ def begin(project: Project, mark: str, options: Mapping[str, object]) -> RunFold
     try:
         path.mkdir(parents=True)
     except OSError as error:
-        raise AnnotationError(f"{path}: cannot be made ({error.strerror}); {WRITABLE}") from error
+        raise AnnotationError(f"{path}: cannot be made ({error.strerror}); {folders.cure(error)}") from error
     save(path, state)
     return RunFolder(path, state)
 
@@ -135,7 +135,7 @@ def save(path: Path, state: RunState) -> None:
     try:
         files.write_atomically(path / STATE, (json.dumps(asdict(state), indent=2) + "\n").encode())
     except OSError as error:
-        raise AnnotationError(f"{path / STATE}: cannot be written ({error.strerror}); {WRITABLE}") from error
+        raise AnnotationError(f"{path / STATE}: cannot be written ({error.strerror}); {folders.cure(error)}") from error
 
 
 def _state(path: Path) -> RunState | None:
