@@ -137,7 +137,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _folder(text: str) -> Path:
-    """As given; from the root on where its name begins like an option, for it becomes a word of other commands."""
+    """As given; from the root on where its name begins like an option, for it becomes a word of other commands.
+
+    An empty one, as of a shell's variable that is not set, is no folder: it would be the one where the shell is.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("give a folder; . is the one here")
     path = Path(text)
     return path.absolute() if str(path).startswith("-") else path
 

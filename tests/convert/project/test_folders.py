@@ -76,6 +76,17 @@ def test_a_folder_named_like_an_option(tmp_path: Path, monkeypatch: pytest.Monke
     assert command_line._parser().parse_args(["run", "../x"]).project == Path("../x")
 
 
+@pytest.mark.parametrize("command", ["new", "propose", "run"])
+def test_a_folder_without_a_name(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main([command, ""])
+    assert "give a folder; . is the one here" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_weights_to_begin_with(tmp_path: Path) -> None:
     for given, expected in (("", ""), ("mine.pt", str(tmp_path / "mine.pt")), ("/a/b.onnx", "/a/b.onnx")):
         (tmp_path / "actions.toml").write_text(f'actions = ["fall"]\nstart = "{given}"\n')
