@@ -1,5 +1,6 @@
 """Files of `propose`: whether they are still of the video that has their name, and where older ones are kept. Shell."""
 
+import os
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +10,8 @@ from edge.cameras.video_file import CaptureError, probe
 from train.datasets.annotation_records import AnnotationError
 from train.datasets.cvat import read_cvat
 
+LONGEST = 230  # bytes of a video's name; a file system has room for 255, with endings
+UNWRITABLE = re.compile("[\x00-\x1f\x7f-\x9f\\\\\ufffe\uffff]")  # in XML, or a folder to CVAT
 DIGEST = re.compile(rb"<sha256>([0-9a-f]{64})</sha256>")
 
 
@@ -16,6 +19,15 @@ def digest(video: Path) -> str:
     """By which a proposal knows its video; "" where that cannot be read."""
     with suppress(OSError):
         return files.sha256_of(video)
+    return ""
+
+
+def name_problem(name: str) -> str:
+    """Why no file of CVAT can be that of a video of this name, as the end of a sentence; "" where one can."""
+    if UNWRITABLE.search(name):
+        return "its name holds a character that CVAT's files cannot have: rename it"
+    if len(os.fsencode(name.rpartition("/")[2])) > LONGEST:
+        return f"its name is longer than {LONGEST} bytes: shorten it"
     return ""
 
 

@@ -169,6 +169,8 @@ def _write(
 ) -> str:
     """Write the proposal of one video; returns what was found. `finders`: of people, and if need be of actions."""
     path = video.path
+    if problem := proposals.name_problem(name):
+        raise CaptureError(f"{path}: {problem}")
     info, digest = probe(path), proposals.digest(path)
     what = (f"looking for people in {path.name}", f"guessing what they do in {path.name}")
     history, *acting = (

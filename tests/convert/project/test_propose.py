@@ -199,6 +199,25 @@ def test_what_cannot_be_opened(project: Path, tmp_path: Path, capsys: pytest.Cap
     assert "broken.mp4: " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("a\nb", "its name holds a character that CVAT's files cannot have: rename it"),
+        ("a\\b", "its name holds a character that CVAT's files cannot have: rename it"),
+        ("a\ufffeb", "its name holds a character that CVAT's files cannot have: rename it"),
+        ("\u00e9" * 120, "its name is longer than 230 bytes: shorten it"),
+    ],
+    ids=["line", "backslash", "none", "long"],
+)
+def test_a_video_that_cvat_could_not_name_does_not_stop_the_others(
+    name: str, problem: str, project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(project / "videos" / "door" / "été 1.avi", project / "videos" / "door" / f"{name}.avi")
+    assert main(["propose", str(project), "--detector", str(write_tiny_model(tmp_path / "tiny.onnx")), "-q"]) == 1
+    assert f"{problem}; all others have their proposals\n" in capsys.readouterr().err
+    assert [path.name for path in proposed(project).parent.iterdir()] == [proposed(project).name]
+
+
 def test_what_lies_in_the_place_of_a_proposal(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "proposals").touch()
     assert main(["propose", str(project)]) == 1
