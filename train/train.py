@@ -11,8 +11,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from edge import packages
 from edge.cameras.video_file import CaptureError
 from edge.manifest import Manifest
+from edge.packages import MissingPackageError
 from edge.terminal import output as terminal
 from edge.terminal import progress
 from edge.terminal.progress import Progress
@@ -53,7 +55,7 @@ from train.validation import ValidationPart
 
 ERRORS = (
     *(AnnotationError, BackboneError, BatchError, CaptureError, CheckpointError, DeviceError, FrameError),
-    *(LogError, MovinetError, PlotError, TrainingError),
+    *(LogError, MissingPackageError, MovinetError, PlotError, TrainingError),
 )
 
 
@@ -121,6 +123,7 @@ def prepare(
     samples_on: SamplesOn = "auto",
 ) -> TrainingSession:
     """Everything up to the first step: videos decoded into `cache`, network built or resumed. Raises ERRORS."""
+    packages.require("matplotlib")  # for curves.png, after the first validation
     device = device or processes.device("auto")
     faults = train_settings.faults(settings, processes.count())
     faults += [f"--workers {workers}: give 0 or more"] if workers < 0 else []

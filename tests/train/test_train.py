@@ -316,6 +316,15 @@ def test_what_cannot_be_is_refused_before_a_video_is_decoded(
     assert not (tmp_path / "cache").exists()
 
 
+def test_what_draws_curves_is_missed_at_once(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # Python takes it for missing
+    assert main([str(data), "--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")]) == 1
+    assert "matplotlib is not installed: pip install 'korsal-edge[evaluate]'\n" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_damaged_cache_is_reported_with_the_remedy(
     settings: TrainSettings, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
