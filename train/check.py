@@ -90,7 +90,7 @@ def _files(data: DataSet) -> dict[str, FileFacts]:
 
 def _facts(path: Path) -> FileFacts:
     if not path.exists():
-        return FileFacts(unreadable=f"{path}: no such file, nor of another ending")
+        return FileFacts(unreadable=f"{path}: no such file, nor of another ending; copy it there")
     try:
         info, indices = probe(path), decodable_frames(path)
     except CaptureError as error:

@@ -20,6 +20,7 @@ NEAR = 0.5  # overlap of boxes in a frame, without which two tubes are hardly on
 MOST_BESIDE = 500
 MOST_APART = 1.5  # times: frame rates of one data set
 FEW = 5  # tubes of one box are no mistake
+ANOTHER = "copy the video that was annotated, or annotate this one"
 TWICE = 0.9  # two tubes of one label that overlap by more are one
 
 
@@ -71,13 +72,15 @@ def _of_lists(data: DataSet) -> Iterator[Fault]:
         if not videos:
             yield Fault("", f"no video for {part}", serious=part == "train")
         twice = [name for name, count in Counter(video.name for video in videos).items() if count > 1]
-        yield from (Fault(name, f"twice in the list for {part}") for name in twice)
+        yield from (Fault(name, f"twice in the list for {part}; take one line away") for name in twice)
         shown = Counter(tube.label for video in videos for tube in video.tubes)
         missing = [label for number, label in enumerate(data.labels) if not shown[number]]
         if videos and missing:
-            yield Fault("", f"no tube of {', '.join(missing)} for {part}", serious=part == "train")
+            text = f"no tube of {', '.join(missing)} for {part}; annotate some, or take that off the actions"
+            yield Fault("", text, serious=part == "train")
     names = {video.name for video in data.train}
-    yield from (Fault(video.name, "for training and for testing") for video in data.test if video.name in names)
+    both = "for training and for testing; take it off one list"
+    yield from (Fault(video.name, both) for video in data.test if video.name in names)
 
 
 def _of_shapes(videos: Sequence[VideoAnnotation]) -> Iterator[Fault]:
@@ -108,17 +111,17 @@ def _of_tubes(video: VideoAnnotation, labels: Sequence[str]) -> Iterator[str]:
         yield from (f"{where}: {text}" for text in _of_boxes(tube, video))
     for label, name in enumerate(labels):
         mine = sorted((tube for tube in video.tubes if tube.label == label), key=lambda tube: tube.first_frame)
-        yield from (
-            f"{name} is annotated twice from frame {frame + 1} on" for frame in _doubled([*filter(_long, mine)])
-        )
+        for tube in _doubled([*filter(_long, mine)]):
+            where = f" ({tube.origin})" if tube.origin else ""
+            yield f"{name} is annotated twice from frame {tube.first_frame + 1} on{where}; delete one of the two"
 
 
 def _long(tube: GroundTruthTube) -> bool:
     return len(tube.boxes) > 0
 
 
-def _doubled(tubes: Sequence[GroundTruthTube]) -> Iterator[int]:
-    """The first frames of tubes that duplicate an earlier one.
+def _doubled(tubes: Sequence[GroundTruthTube]) -> Iterator[GroundTruthTube]:
+    """The tubes that duplicate an earlier one.
 
     The tubes are of one label, ordered by their first frames. Pairs are compared closely where they share almost all of
     their time, and in a first, middle or last common frame half of their boxes. Of tubes in the same frames by the
@@ -141,13 +144,13 @@ def _doubled(tubes: Sequence[GroundTruthTube]) -> Iterator[int]:
             near |= paired_iou(one.boxes[frames - one.first_frame], theirs) > NEAR
         for other in others[near].tolist():
             if tube_iou(_tube(one), _tube(tubes[other])) > TWICE:
-                yield tubes[other].first_frame
+                yield tubes[other]
 
 
 def _of_boxes(tube: GroundTruthTube, video: VideoAnnotation) -> Iterator[str]:
     boxes = tube.boxes
     if not len(boxes):
-        yield "no box"
+        yield "no box; delete it"
         return
     if video.frames and tube.end_frame > video.frames:
         yield f"continues after the last frame, {video.frames}; end it there, or annotate the video that it is of"
@@ -182,9 +185,8 @@ def _of_file(video: VideoAnnotation, file: FileFacts) -> Iterator[Fault]:
     if file.frames is not None and video.frames:
         missing = video.frames - file.frames
         if missing > LONGER or (video.annotated_frames is None and missing < -LONGER):
-            yield Fault(
-                video.name, f"{video.frames} frames are annotated, the file has {file.frames}; is it that video?"
-            )
+            text = f"{video.frames} frames are annotated, the file has {file.frames}; {ANOTHER}"
+            yield Fault(video.name, text)
     if file.missing:
         yield Fault(video.name, f"the file is cut short, {file.missing} bytes too soon: copy it again")
     if file.damaged:
@@ -192,7 +194,7 @@ def _of_file(video: VideoAnnotation, file: FileFacts) -> Iterator[Fault]:
         yield Fault(video.name, text + as_text(np.array(file.damaged)), serious=False)
     if file.size is not None and video.size is not None and file.size != video.size:
         annotated, real = ("x".join(map(str, size)) for size in (video.size, file.size))
-        yield Fault(video.name, f"annotated at {annotated}, the file is {real}")
+        yield Fault(video.name, f"annotated at {annotated}, the file is {real}; {ANOTHER}")
 
 
 def _beyond(video: VideoAnnotation, file: FileFacts, labels: Sequence[str]) -> Iterator[Fault]:

@@ -205,6 +205,10 @@ CASES: dict[str, tuple[Callable[[Path], None], str]] = {
         edit(FIRST_XML, ("<source>.*</source>", "<source>dunk_0.AVI</source>"), ("hall/", "")),
         "hall/Dunk_0.xml: its video dunk_0 is not in videos/, and beach/Dunk_0 is; spell both alike, if they are one",
     ),
+    "a track twice": (
+        edit(FIRST_XML, (r"(?s)(<track.*</track>)", r"\1\1")),
+        "wrong: hall/Dunk_0: Dunk is annotated twice from frame 4 on (Dunk_0.xml, track 1 from CVAT's frame 3); delete",
+    ),
     "a file of which a part is missing": (
         edit(FIRST_XML, (r"(?s)</track>.*", "")),
         "hall/Dunk_0.xml: not CVAT for video 1.1 (",

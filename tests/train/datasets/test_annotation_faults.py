@@ -67,8 +67,8 @@ def test_videos_of_other_frame_rates(rates: tuple[float, ...], noted: bool) -> N
         ([tube(with_box(3, 60, 10, 90, 90))], "does not touch the one before in frame 4 and 1 more"),
         ([tube(first=15)], "continues after the last frame, 20"),
         ([tube(), tube(GOOD + 1)], "waves is annotated twice from frame 1 on"),
-        ([tube(GOOD[:0])], "no box"),
-        ([], "no tube of waves for test"),
+        ([tube(GOOD[:0])], "no box; delete it"),
+        ([], "no tube of waves for test; annotate some, or take that off the actions"),
     ],
 )
 def test_faults_of_tubes(tubes: list[GroundTruthTube], expected: str) -> None:
@@ -89,11 +89,13 @@ def test_shapes_instead_of_tracks_are_noted(single: int, noted: bool) -> None:
 def test_faults_of_lists_and_files() -> None:
     video = VideoAnnotation("a", 20, (tube(),), (96, 128))
     both = data(tube(), train=(video, video))
-    assert "a: twice in the list for train" in fault_texts(both)
-    assert "a: for training and for testing" in fault_texts(both)
+    assert "a: twice in the list for train; take one line away" in fault_texts(both)
+    assert "a: for training and for testing; take it off one list" in fault_texts(both)
     assert "no video for train" in fault_texts(data(tube(), train=()))
-    assert "20 frames are annotated, the file has 30" in fault_texts(data(tube()), {"a": FileFacts(30, (96, 128))})
-    assert "annotated at 96x128, the file is 96x64" in fault_texts(data(tube()), {"a": FileFacts(21, (96, 64))})
+    other = "copy the video that was annotated, or annotate this one"
+    longer, lower = FileFacts(30, (96, 128)), FileFacts(21, (96, 64))
+    assert f"20 frames are annotated, the file has 30; {other}" in fault_texts(data(tube()), {"a": longer})
+    assert f"annotated at 96x128, the file is 96x64; {other}" in fault_texts(data(tube()), {"a": lower})
     assert fault_texts(data(tube()), {"a": FileFacts(unreadable="gone")}) == "a: gone"
     assert fault_texts(data(tube()), {"a": FileFacts(None, None)}) == ""
 
@@ -205,7 +207,7 @@ def test_tubes_are_duplicates_only_where_they_overlap(given_: list[tuple[int, in
     tubes.sort(key=lambda one: one.first_frame)
     video = VideoAnnotation("a", 99, tuple(tubes), (200, 200))
     expected = [
-        f"{'ab'[two.label]} is annotated twice from frame {two.first_frame + 1} on"
+        f"{'ab'[two.label]} is annotated twice from frame {two.first_frame + 1} on; delete one of the two"
         for one, two in combinations(tubes, 2)
         if one.label == two.label and tube_iou(_tube(one), _tube(two)) > 0.9
     ]
