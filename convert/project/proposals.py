@@ -50,10 +50,11 @@ def outdated(proposal: Path, video: Path) -> str:
         return ""
 
 
-def put_aside(proposal: Path) -> Path:
-    """Give a proposal another name, that of no other file; returns where it is. Raises OSError."""
-    kept, number = proposal.with_name(f"{proposal.name}.before"), 1
-    while kept.exists():
+def kept(proposal: Path) -> Path:
+    """A copy of a proposal under a name that no other file has; returns where it is. Raises OSError."""
+    copy, number = proposal.with_name(f"{proposal.name}.before"), 1
+    while copy.exists():
         number += 1
-        kept = proposal.with_name(f"{proposal.name}.before-{number}")
-    return proposal.rename(kept)
+        copy = proposal.with_name(f"{proposal.name}.before-{number}")
+    files.write_atomically(copy, proposal.read_bytes())
+    return copy

@@ -195,9 +195,10 @@ def _write(
 def _aside(target: Path, fault: str) -> str:
     """Keep the proposal that is there by another name, for somebody may have corrected it; a sentence on that."""
     try:
-        return f"; the one before {fault}, and is now {proposals.put_aside(target).name}"
+        return f"; the one before {fault}, and is now {proposals.kept(target).name}"
     except OSError as error:
-        raise AnnotationError(f"{target}: {fault}, and cannot be renamed ({error.strerror}); take it away") from error
+        sentence = f"{target}: {fault}, and cannot be kept beside a new one ({error.strerror}); {folders.cure(error)}"
+        raise AnnotationError(sentence) from error
 
 
 def _save(path: Path, text: str) -> None:

@@ -15,6 +15,7 @@ from convert.project.__main__ import main
 from convert.project.command_line import ACTOR_MODEL
 from edge.config.config_file import SHIPPED_MODEL
 from edge.shipped_files import asset_path
+from tests.support.full_disk import full_disk
 from tests.support.made_project import make_project
 from tests.support.tiny_model import LABELS, write_tiny_model
 from tests.support.tiny_videos import write_video
@@ -141,14 +142,18 @@ def test_a_proposal_of_a_video_that_was_replaced_is_put_aside(
     text = proposed(project).read_text(encoding="utf-8")
     if spoil == "without a digest":
         text = re.sub("<sha256>.*</sha256>", "<!-- mine -->", text)
-    proposed(project).write_text(text[:300] if spoil == "cut short" else text, encoding="utf-8")
+    proposed(project).write_text(text[:600] if spoil == "cut short" else text, encoding="utf-8")
     old = proposed(project).read_bytes()
     video = project / "videos" / "door" / "été 1.avi"
     write_video(video, [np.zeros((*size, 3), np.uint8)] * 20)
     later = 60 if fault == "was older than the video" else -60
     os.utime(video, (proposed(project).stat().st_mtime + later,) * 2)
     proposed(project).with_name("été 1.xml.before").touch()
-    capsys.readouterr()
+    with full_disk(500):
+        status = main(words)
+    assert status == 1
+    assert f"{fault}, and cannot be kept beside a new one (File too large); free space" in capsys.readouterr().err
+    assert proposed(project).read_bytes() == old
     assert main(words) == 0
     (said,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith(f"{proposed(project)}: ")]
     assert " in 20 frames, " in said
