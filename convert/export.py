@@ -121,9 +121,13 @@ def _graph(checkpoint: Checkpoint) -> onnx.ModelProto:
     shapes = {**input_shapes(manifest, 1, manifest.input_size), **clip_shapes(manifest, 1)}
     inputs = {name: torch.zeros(shape) for name, shape in shapes.items()}
     if manifest.clip is None:
-        return onnx_of(clip_networks.exported_decoder(network, manifest).eval(), inputs, OUTPUTS, opset(network))
-    both = clip_networks.BothParts(network, manifest).eval()
-    return onnx_of(both, inputs, (*OUTPUTS, NEWEST_MAP), opset(network))
+        decoder = clip_networks.exported_decoder(network, manifest).eval()
+        graph = onnx_of(decoder, inputs, OUTPUTS, opset(network))
+    else:
+        both = clip_networks.BothParts(network, manifest).eval()
+        graph = onnx_of(both, inputs, (*OUTPUTS, NEWEST_MAP), opset(network))
+    onnx_graph.number_tensors(graph)
+    return graph
 
 
 def opset(network: nn.Module) -> int:

@@ -12,7 +12,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-PREFIX = "/preprocessing/"  # of all names but those of inputs and outputs
+PREFIX = "/preprocessing/"  # of the names of nodes and constants
 AXES_AS_INPUT = 18  # the opset from which ReduceMax, ReduceMin and ReduceMean take axes so
 TYPES = {"float": onnx.TensorProto.FLOAT, "int32": onnx.TensorProto.INT32, "int64": onnx.TensorProto.INT64}
 
@@ -29,7 +29,7 @@ class GraphNodes:
     def add(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
         """A node with one output, which is called `output` where that is given."""
         name = f"{PREFIX}{operator}_{len(self.nodes)}"
-        result = output or f"{name}_output"
+        result = output or f"/{len(self.nodes)}"  # short, for there are many
         self.nodes.append(helper.make_node(operator, list(inputs), [result], name=name, **attributes))
         return result
 

@@ -7,6 +7,7 @@ import onnx
 from onnx import numpy_helper
 
 DEFORMABLE = "DeformConv"
+PEAKS = "TopK"  # the operator that finds them
 DIGEST_DIGITS = 16
 OFFSET_INPUTS = (2, 4)  # of its inputs, those with offsets and masks
 
@@ -29,9 +30,13 @@ def first_convolutions(model: onnx.ModelProto) -> frozenset[str]:
 
 
 def last_convolutions(model: onnx.ModelProto) -> frozenset[str]:
-    """Convolutions behind which there is no other: those that give the heads."""
+    """Convolutions behind which there is no other: those that give the heads, and the map that a second look reads.
+
+    What looks at boxes once they are found, behind the peaks, belongs to the decoding.
+    """
     behind = _behind(model)
-    heavy = set(convolutions(model))
+    peaks = [node.name for node in model.graph.node if node.op_type == PEAKS]
+    heavy = set(convolutions(model)).difference(*(behind[name] for name in peaks))
     return frozenset(name for name in heavy if not (behind[name] - {name}) & heavy)
 
 
@@ -83,7 +88,7 @@ def sort_nodes(model: onnx.ModelProto) -> None:
 
 def share_constants(model: onnx.ModelProto) -> None:
     """Keep the first of all equal Constant nodes, in place; a model with graphs inside of nodes stays as it is."""
-    if any(attribute.HasField("g") for node in model.graph.node for attribute in node.attribute):
+    if _holds_graphs(model):
         return
     given = {output.name for output in model.graph.output}
     first: dict[bytes, str] = {}
@@ -99,6 +104,23 @@ def share_constants(model: onnx.ModelProto) -> None:
         kept.append(node)
     del model.graph.node[:]
     model.graph.node.extend(kept)
+
+
+def number_tensors(model: onnx.ModelProto) -> None:
+    """Give short names to what nodes hand to each other, in place: long ones take as much room as a layer.
+
+    A model with graphs inside of nodes stays as it is.
+    """
+    if _holds_graphs(model):
+        return
+    given = {output.name for output in model.graph.output}
+    made = [name for node in model.graph.node for name in node.output if name and name not in given]
+    numbers = {name: str(number) for number, name in enumerate(made)}
+    for node in model.graph.node:
+        node.input[:] = [numbers.get(name, name) for name in node.input]
+        node.output[:] = [numbers.get(name, name) for name in node.output]
+    for value in model.graph.value_info:
+        value.name = numbers.get(value.name, value.name)
 
 
 def decoding(model: onnx.ModelProto) -> frozenset[str]:
@@ -133,6 +155,10 @@ def not_floats(model: onnx.ModelProto) -> frozenset[str]:
     values = (*graph.value_info, *graph.input, *graph.output)
     kinds = [*stored, *((one.name, one.type.tensor_type.elem_type) for one in values)]
     return frozenset(name for name, kind in kinds if kind not in (single, onnx.TensorProto.UNDEFINED))
+
+
+def _holds_graphs(model: onnx.ModelProto) -> bool:
+    return any(attribute.HasField("g") for node in model.graph.node for attribute in node.attribute)
 
 
 def _is_constant(node: onnx.NodeProto) -> bool:

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from convert.onnx_graph import share_constants
+from convert.onnx_graph import number_tensors, share_constants
 
 
 def constant(name: str, value: float) -> onnx.NodeProto:
@@ -59,3 +59,15 @@ def test_a_graph_within_a_node_may_read_any_of_them() -> None:
     model = graph(nodes, ["y"])
     share_constants(model)
     assert answer(model) == [7.0]
+    before = model.SerializeToString()
+    number_tensors(model)
+    assert model.SerializeToString() == before
+
+
+def test_short_names_change_no_answer_and_no_name_that_is_asked_for() -> None:
+    sums = [helper.make_node("Add", ["x", "two"], ["a/long/name"], name="sum")]
+    model = graph([constant("two", 2), *sums, helper.make_node("Mul", ["a/long/name", "two"], ["y"])], ["y"])
+    number_tensors(model)
+    assert [*model.graph.node[1].output, *model.graph.node[2].output] == ["1", "y"]
+    assert model.graph.node[1].name == "sum"
+    assert answer(model) == [14.0]
