@@ -17,13 +17,9 @@ from train import checkpoint as checkpoints
 from train import (
     classifier_examples,
     classifier_training,
-    memory_engine,
-    memory_features,
-    memory_weights,
     output_paths,
     run_samples,
-    train_settings,
-    training_data,
+    trained_on,
     validation,
 )
 from train.batches import HostBatches
@@ -35,14 +31,12 @@ from train.networks.lite import LiteDetector
 from train.networks.memory_classifier import PREFIX, MemoryClassifier
 from train.networks.movinet_weights import MovinetError
 from train.output_paths import OutputPathError
-from train.train_settings import TrainSettings
-from train.training_step import EARLIER_DEFAULTS, TrainingError
+from train.training_step import TrainingError
 from train.validation import PartScore, ValidationPart
 
 ERRORS = (AnnotationError, CaptureError, CheckpointError, FrameError, MovinetError, OutputPathError, TrainingError)
 GAINS = (0.0, 0.5, 1.0)  # of which one is chosen; what lies between scores alike
 USUAL_GAIN = 0.5  # where nothing is held out to choose by
-CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,33 +81,15 @@ def prepare(checkpoint: Path, cache: Path, seed: int, data_sets: Sequence[str] =
     saved = checkpoints.load(checkpoint)
     if saved.manifest.architecture != LITE or saved.manifest.memory is None:
         raise CheckpointError(f"{checkpoint}: only --arch {LITE} trained with --memory has a classifier of it")
-    settings = settings_of(saved)
-    settings = replace(settings, data=tuple(data_sets) or settings.data, memory=str(memory_engine.weights_path(saved)))
-    data = training_data.load(settings)
-    watcher = memory_features.watcher(Path(settings.memory))
-    if data.labels != saved.manifest.labels or watcher.memory != saved.manifest.memory.as_trained():
-        changed = "labels" if data.labels != saved.manifest.labels else "weights of its memory"
-        raise CheckpointError(
-            f"{checkpoint}: was trained with other {changed} than {data.title} has now; train it again"
-        )
-    step = memory_weights.load_step(Path(settings.memory), answers=True)
-    data, packed = training_data.with_frames(data, cache)
-    memory = memory_features.with_answers(step, watcher.maps(packed, CPU))
-    manifest = replace(saved.manifest, memory=replace(watcher.memory, answers=step.answers))
+    before = trained_on.load(saved, cache, data_sets, answers=True)
+    data, memory = before.data, before.memory
+    manifest = replace(saved.manifest, memory=before.network)
     videos, count = [video for part in data.parts for video in part.training], len(data.labels)
     groups = classifier_examples.groups_of([part.labels for part in data.parts], videos, count)
     found = classifier_examples.examples(videos, groups, count, memory, seed)
-    scored = run_samples.validated(data, settings.validation_stride, packed, manifest, memory)
+    scored = run_samples.validated(data, before.settings.validation_stride, before.packed, manifest, memory)
     weights = {name: value for name, value in saved.weights.items() if not name.startswith(PREFIX)}
     return ClassifierRun(replace(saved, manifest=manifest, weights=weights), groups, found, scored)
-
-
-def settings_of(saved: Checkpoint) -> TrainSettings:
-    """How it was trained. Raises CheckpointError."""
-    try:
-        return train_settings.from_saved({**EARLIER_DEFAULTS, **saved.settings})
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{saved.title}: does not say how it was trained ({error}); train it again") from error
 
 
 def _learnt(run: ClassifierRun, seed: int) -> tuple[LiteDetector, MemoryClassifier]:
@@ -144,7 +120,7 @@ def choose_gains(network: LiteDetector, classifier: MemoryClassifier, run: Class
     scores = []
     for gain in GAINS:
         classifier.gain.fill_(gain)
-        scores.append(validation.scores(network, run.validation, run.saved.manifest, HostBatches(CPU, 0)))
+        scores.append(validation.scores(network, run.validation, run.saved.manifest, HostBatches(trained_on.CPU, 0)))
         progress.print_line(f"gain {gain:g}: frame-mAP@0.5 {', '.join(map(str, scores[-1]))}")
     for group in run.groups:
         of_group = [_mean(found, run.validation, group) for found in scores]

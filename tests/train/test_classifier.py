@@ -16,7 +16,7 @@ from edge.pipeline import PipelineSettings
 from tests.support.tiny_videos import FRAMES, write_data_set
 from tests.support.untrained_movinet import write_untrained_movinet
 from train import checkpoint as checkpoints
-from train import classifier, memory_engine
+from train import classifier, memory_engine, trained_on
 from train.networks.lite import LiteDetector
 from train.networks.memory_classifier import PREFIX
 from train.train import learn, main, prepare
@@ -102,7 +102,7 @@ def test_it_is_learnt_the_same_again(folder: Path) -> None:
 
 def test_a_run_that_begins_with_it_begins_without_it(folder: Path) -> None:
     given = learnt(folder, "held", "begun.pt", "--gain", "1")
-    settings = classifier.settings_of(checkpoints.load(given))
+    settings = trained_on.settings_of(checkpoints.load(given))
     run = prepare(replace(settings, weights=str(given)), folder / "begun", folder / "cache", False, workers=0)
     assert not [name for name in run.run.network.state_dict() if name.startswith(PREFIX)]
 
