@@ -19,7 +19,7 @@ from edge.inference import Engine
 from edge.manifest import LITE, OUTPUTS, Manifest, ManifestError, input_shapes
 from edge.memory_network import MemoryNetwork, map_shapes
 from edge.text import first_line, sanitized
-from train.networks import architectures, memory_classifier
+from train.networks import architectures, memory_classifier, second_look
 from train.networks.lite import LiteDetector
 from train.networks.movinet import memory_network
 from train.networks.yowo import clip_networks
@@ -119,7 +119,7 @@ def detector(checkpoint: Checkpoint) -> nn.Module:
         width = head_width(checkpoint.weights)
         memory = _memory(checkpoint)
         network = architectures.network(name, len(manifest.labels), manifest.channels, 0.0, width, memory)
-        _add_classifier(network, checkpoint)
+        _add_what_was_learnt_apart(network, checkpoint)
     else:
         raise CheckpointError(
             f"{checkpoint.title}: its network is {name}, and known are "
@@ -173,10 +173,13 @@ def _require_priors(network: nn.Module, title: str) -> None:
         )
 
 
-def _add_classifier(network: nn.Module, checkpoint: Checkpoint) -> None:
-    """Give the network the classifier that its weights are for, if any. Raises CheckpointError."""
+def _add_what_was_learnt_apart(network: nn.Module, checkpoint: Checkpoint) -> None:
+    """Give the network the classifier and the second look that its weights are for, if any. Raises CheckpointError."""
     memory = checkpoint.manifest.memory
-    if memory is None or not isinstance(network, LiteDetector):
+    if not isinstance(network, LiteDetector):
+        return
+    network.second_look = second_look.of_weights(checkpoint.weights, len(checkpoint.manifest.labels))
+    if memory is None:
         return
     try:
         network.classifier = memory_classifier.of_weights(checkpoint.weights, memory, len(checkpoint.manifest.labels))

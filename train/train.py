@@ -27,6 +27,7 @@ from train import (
     processes,
     run_losses,
     run_samples,
+    second_look,
     starting_weights,
     train_options,
     train_settings,
@@ -59,6 +60,7 @@ ERRORS = (
 )
 
 
+COMMANDS = {"check": check.main, "classifier": classifier.main, "second-look": second_look.main}
 KEEP_EVERY_S = 600.0  # that much is lost at most when a machine goes off
 
 
@@ -85,8 +87,8 @@ class TrainingSession:
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     words = sys.argv[1:] if arguments is None else arguments
-    if words and words[0] in (commands := {"check": check.main, "classifier": classifier.main}):
-        return commands[words[0]](words[1:])
+    if words and words[0] in COMMANDS:
+        return COMMANDS[words[0]](words[1:])
     options = train_options.parser().parse_args(words)
     try:
         device = processes.device(options.device)

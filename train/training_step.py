@@ -20,7 +20,7 @@ from train import clip_training, norm_statistics, processes, resumed_settings, r
 from train.batches import network_inputs
 from train.checkpoint import Checkpoint, CheckpointError
 from train.clips.settings import ClipTraining
-from train.networks import architectures, memory_classifier
+from train.networks import architectures, memory_classifier, second_look
 from train.networks.imagenet_weights import is_motion, load_imagenet
 from train.networks.lite import LiteDetector
 from train.precision import autocast
@@ -40,6 +40,7 @@ EARLIER_DEFAULTS = {
     "shares": (),
 }  # by earlier versions
 NORM_SAMPLES, NORM_BATCH = 96, 16  # from which statistics of batch norms are estimated
+LEARNT_APART = (memory_classifier.PREFIX, second_look.PREFIX)
 OF_MEMORY = "memory."  # the layers that take a memory's maps
 NAMING_LAYERS = ("heatmap.3.", "heatmap.2.")  # with one channel for each label: of `lite`, of the others
 
@@ -104,8 +105,9 @@ def _untrained(manifest: Manifest, dropout: float, saved: Checkpoint | None) -> 
 def load_trained(network: nn.Module, saved: Checkpoint, manifest: Manifest) -> None:
     """Fill `network` in place from a checkpoint; of the layer that names labels only the channels of common ones.
 
-    What takes a memory's maps stays as it is where the checkpoint has none; its classifier is left out, for what it was
-    added to changes. Raises CheckpointError where it is of another network or kind of input; its size may differ.
+    What takes a memory's maps stays as it is where the checkpoint has none; its classifier and its second look are left
+    out, for what they were learnt on changes. Raises CheckpointError where it is of another network or kind of input;
+    its size may differ.
     """
     for name in ("architecture", "motion", "mean", "std", "clip"):
         theirs, ours = getattr(saved.manifest, name), getattr(manifest, name)
@@ -121,7 +123,7 @@ def load_trained(network: nn.Module, saved: Checkpoint, manifest: Manifest) -> N
     clip_training.require_parts(own, saved)
     weights = {name: value for name, value in own.items() if name.startswith(OF_MEMORY)}
     theirs = checkpoints.detector(saved).state_dict()
-    weights |= {name: value for name, value in theirs.items() if not name.startswith(memory_classifier.PREFIX)}
+    weights |= {name: value for name, value in theirs.items() if not name.startswith(LEARNT_APART)}
     if saved.manifest.labels != manifest.labels:
         common = common_labels(saved.manifest.labels, manifest.labels)
         for name in (name for name in weights if name.startswith(NAMING_LAYERS)):

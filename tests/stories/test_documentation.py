@@ -54,6 +54,7 @@ RUN_BY = {  # which test runs it, as it is written or with small inputs
     "korsal-train": "tests/train/test_train.py",
     "korsal-train check": "tests/train/test_check.py",
     "korsal-train classifier": "tests/train/test_classifier.py",
+    "korsal-train second-look": "tests/train/test_second_look.py",
     "korsal-train deploy": "tests/convert/project/test_deploy.py",
     "korsal-train fetch": "tests/convert/project/test_fetch.py",
     "korsal-train new": "tests/stories/test_documented_runs.py",

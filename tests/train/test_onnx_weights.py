@@ -22,7 +22,7 @@ from train import checkpoint as checkpoints
 from train import norm_statistics, onnx_weights, starting_weights
 from train.checkpoint import CheckpointError
 
-LOGARITHM = "/detector/classifier/Log_output_0"
+LOGARITHM, LAST_OF_LOOK = "/detector/classifier/Log", "/second_look/last/Conv"  # nodes of the shipped model
 SHIPPED = ROOT / "models" / "korsal-lite-ucf24x5-jhmdb21.onnx"
 
 
@@ -77,12 +77,16 @@ def test_with_preprocessing_inside_they_are_the_same(untrained: Path, tmp_path: 
     assert all(torch.equal(inside.weights[name], value) for name, value in plain.weights.items())
 
 
-def without_classifier(shipped: Path, folder: Path) -> Path:
-    """The model with a gain of 0 for what its memory alone tells: what a training begins with."""
+def as_training_begins(shipped: Path, folder: Path) -> Path:
+    """The model with a gain of 0 for what its memory alone tells, and a second look that moves no box."""
     model, manifest = onnx_file.read(shipped)
-    (added,) = (node for node in model.graph.node if LOGARITHM in node.input)
-    (gain,) = (one for one in model.graph.initializer if one.name in added.input)
-    gain.CopyFrom(onnx.numpy_helper.from_array(np.zeros(gain.dims, np.float32), gain.name))
+    (logarithm,) = (node.output[0] for node in model.graph.node if node.name == LOGARITHM)
+    (added,) = (node for node in model.graph.node if logarithm in node.input)
+    (last,) = (node for node in model.graph.node if node.name == LAST_OF_LOOK)
+    constants = [one for one in model.graph.initializer if one.name in (*added.input, *last.input[1:])]
+    assert len(constants) == 3
+    for one in constants:
+        one.CopyFrom(onnx.numpy_helper.from_array(np.zeros(one.dims, np.float32), one.name))
     onnx_file.write(model, manifest, path := folder / shipped.name)
     assert manifest.memory is not None
     shutil.copy(memory_path(shipped, manifest.memory), folder)
@@ -91,7 +95,7 @@ def without_classifier(shipped: Path, folder: Path) -> Path:
 
 def test_the_shipped_model_can_be_trained_on(tmp_path: Path) -> None:
     """Its weights answer in torch as its file does in ONNX Runtime, which decodes centres as it was made to."""
-    engine, random = onnxruntime_engine.load(without_classifier(SHIPPED, tmp_path), 1), np.random.default_rng(0)
+    engine, random = onnxruntime_engine.load(as_training_begins(SHIPPED, tmp_path), 1), np.random.default_rng(0)
     shapes = input_shapes(engine.manifest, 1, engine.manifest.input_size)
     noise = {name: random.random(shape, np.float32) for name, shape in shapes.items()}
     theirs, ours = engine.infer(noise), checkpoints.engine(starting_weights.load(SHIPPED)).infer(noise)
@@ -109,7 +113,8 @@ def test_estimated_statistics_leave_the_answers_and_fit_the_frames(untrained: Pa
     assert_alike(answers(network, image), before)
     network.train()
     with torch.no_grad():
-        trained = [value.numpy() for value in vars(network(image)).values()]
+        heads = network(image)
+    trained = [heads.heatmap.numpy(), heads.size.numpy(), heads.offset.numpy()]
     assert_alike(trained, before)  # by the statistics of these images too, which are those that were estimated
 
 

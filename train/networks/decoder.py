@@ -18,6 +18,7 @@ class Heads:
     heatmap: Tensor  # (B, classes, H/4, W/4), logits
     size: Tensor  # (B, 2, H/4, W/4), box width and height in cells
     offset: Tensor  # (B, 2, H/4, W/4), of the box centre inside its cell, 0..1
+    maps: tuple[Tensor, ...] = ()  # (B, C, h, w) each, from which a second look at boxes reads
 
 
 class Decoder(nn.Module):
@@ -26,8 +27,8 @@ class Decoder(nn.Module):
     Returns `boxes` (B, K, 4) x1 y1 x2 y2 in input pixels, `scores` (B, K) falling, `labels` (B, K) int64 and
     `class_scores` (B, K, classes), the whole sigmoid vector at each peak. A peak is a cell that is the largest
     of its 3×3 neighbourhood in its class; ties are all peaks. Of a detector that says `average_centre`, a box's centre
-    is the mean of those that the cells near its peak tell, for the peak itself is often beside it. `memory`:
-    MEMORY_INPUTS, of a detector that takes them.
+    is the mean of those that the cells near its peak tell, for the peak itself is often beside it. A `second_look`
+    that it has moves the boxes. `memory`: MEMORY_INPUTS, of a detector that takes them.
     """
 
     def __init__(self, detector: nn.Module, top_k: int) -> None:
@@ -38,6 +39,12 @@ class Decoder(nn.Module):
 
     def forward(self, image: Tensor, *memory: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         heads: Heads = self.detector(image, *memory)
+        boxes, scores, labels, class_scores = self.decoded(heads)
+        look = getattr(self.detector, "second_look", None)
+        return boxes if look is None else look(heads.maps, boxes, class_scores), scores, labels, class_scores
+
+    def decoded(self, heads: Heads) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The same of heads, before a second look."""
         probability = torch.sigmoid(heads.heatmap.float())  # (B, classes, h, w)
         classes, h, w = _fixed(probability)
         peaks = probability * (F.max_pool2d(probability, 3, stride=1, padding=1) == probability)

@@ -20,6 +20,7 @@ from train.networks.decoder import Heads
 from train.networks.depthwise import DepthwiseConvolution
 from train.networks.memory_classifier import MemoryClassifier
 from train.networks.memory_fusion import MemoryFusion
+from train.networks.second_look import SecondLook
 
 PRIOR_PROBABILITY = 0.01  # of an action's centre at one place, as RetinaNet starts its classifier
 INITIAL_SIZE = 12.0  # cells, of a box before anything is learnt; an IoU loss has no slope far from the truth
@@ -169,6 +170,8 @@ class LiteDetector(nn.Module):
         self._initialise_biases()
         self.memory = MemoryFusion(memory, width) if memory is not None else None  # last: draws no number before them
         self.classifier: MemoryClassifier | None = None
+        self.second_look: SecondLook | None = None  # which `Decoder` takes
+        self.looked_at = width, *(STAGES[i][3] for i in TAPPED[1:3])  # channels of its maps, of strides 4, 8 and 16
 
     @staticmethod
     def _head(inputs: int, width: int, outputs: int) -> nn.Sequential:
@@ -184,10 +187,12 @@ class LiteDetector(nn.Module):
         beside: Sequence[Tensor] = ()
         if self.memory is not None and maps:
             beside = self.memory(*maps[:3], (int(image.shape[2]), int(image.shape[3])))
-        x = self.dropout(self.neck(self.backbone(image), beside))
+        features = self.backbone(image)
+        x = self.dropout(self.neck(features, beside))
         size, offset = self.box(x).split(2, dim=1)
         heatmap = self.heatmap(x)
         if self.classifier is not None and maps:
             _, _, placement, average, answers = maps
             heatmap = heatmap + self.classifier(average, answers, placement, (int(x.shape[2]), int(x.shape[3])))
-        return Heads(heatmap, torch.exp(size.clamp(max=MAX_LOG_SIZE)), torch.sigmoid(offset))
+        size, offset = torch.exp(size.clamp(max=MAX_LOG_SIZE)), torch.sigmoid(offset)
+        return Heads(heatmap, size, offset, (x, *features[1:3]))
