@@ -122,6 +122,7 @@ def _plan(project: Project, folder: RunFolder, data: DataSet, options: RunOption
         silent=options.silent,
         licence=start.licence if start else "",
         remembers=bool(start and start.memory and start.architecture == LITE),
+        looks=start is None or start.architecture == LITE,
         more=options.more,
     )
 

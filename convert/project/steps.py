@@ -24,7 +24,7 @@ class RunPlan:
     `weights`: "" for ImageNet's. `calibration`: videos to learn from. `quiet`: those in which no event may begin.
     `validates`: whether anything is held out; `tested`: whether videos that show an action are kept for a last score.
     `int8`: whether files of that precision are made too. `silent`: without progress. `remembers`: whether the weights
-    take a memory's maps, of which a classifier is learnt anew.
+    take a memory's maps, of which a classifier is learnt anew. `looks`: whether the network can look at boxes again.
     """
 
     folder: Path
@@ -42,11 +42,17 @@ class RunPlan:
     seed: int = 0
     more: tuple[str, ...] = ()  # options of korsal-train, as --device cpu
     remembers: bool = False
+    looks: bool = False
+
+    @property
+    def learned(self) -> Path:
+        """What the training gives, with its classifier if it has one."""
+        return self.run / ("classified.pt" if self.remembers else "train/best.pt")
 
     @property
     def trained(self) -> Path:
         """What is exported."""
-        return self.run / ("classified.pt" if self.remembers else "train/best.pt")
+        return self.run / "looking.pt" if self.looks else self.learned
 
     @property
     def cache(self) -> Path:
@@ -84,8 +90,8 @@ def file_name(name: str) -> str:
 def steps(plan: RunPlan) -> tuple[RunStep, ...]:
     """All of them, in order."""
     held_out = [*_chosen_by_validation(plan)] if plan.validates else []
-    classifier = [_classifier(plan)] if plan.remembers else []
-    return (_train(plan), *classifier, _export(plan, ()), *held_out, *(_reduced(plan) if plan.int8 else ()))
+    apart = [*([_classifier(plan)] if plan.remembers else []), *([_second_look(plan)] if plan.looks else [])]
+    return (_train(plan), *apart, _export(plan, ()), *held_out, *(_reduced(plan) if plan.int8 else ()))
 
 
 def _step(name: str, purpose: str, program: str, words: Sequence[object], makes: Path) -> RunStep:
@@ -106,13 +112,19 @@ def _classifier(plan: RunPlan) -> RunStep:
         "classifier",
         plan.run / "train" / "best.pt",
         "-o",
-        plan.trained,
+        plan.learned,
         "--cache",
         plan.cache,
         "--seed",
         plan.seed,
     ]
-    return _step("classifier", "learn what its memory alone tells", TRAIN, words, plan.trained)
+    return _step("classifier", "learn what its memory alone tells", TRAIN, words, plan.learned)
+
+
+def _second_look(plan: RunPlan) -> RunStep:
+    words: list[object] = ["second-look", plan.learned, "-o", plan.trained, "--cache", plan.cache, "--seed", plan.seed]
+    words += ["--samples", plan.samples]
+    return _step("second look", "learn to look at each box again", TRAIN, words, plan.trained)
 
 
 def _export(plan: RunPlan, known: Sequence[object]) -> RunStep:

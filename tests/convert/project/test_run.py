@@ -34,7 +34,7 @@ def one_thread() -> None:
 
 @pytest.mark.slow
 def test_the_whole_way(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stopped in the third step, gone on with, repeated, and begun anew when there is more to learn."""
+    """Stopped in the fourth step, gone on with, repeated, and begun anew when there is more to learn."""
     project = make_project(tmp_path / "mine", clips=1)
     begin_small(project)
     folder = project / "runs" / "001"
@@ -43,13 +43,13 @@ def test_the_whole_way(tmp_path: Path, capsys: pytest.CaptureFixture[str], monke
         stopped.setattr(run, "_programs", lambda: {**programs, EVALUATE: lambda words: 130})
         assert main(["run", str(project), *WORDS]) == 130
     out = capsys.readouterr().out
-    assert f"{folder}: stopped at step 3, detect; what was done is kept\nNext: korsal-train run {project}" in out
+    assert f"{folder}: stopped at step 4, detect; what was done is kept\nNext: korsal-train run {project}" in out
     assert "held out for validation: 3 of 8: beach/Dunk_0, beach/Surf_0, street_0/quiet" in out
     learned = (folder / "train" / "best.pt").read_bytes()
 
     assert main(["run", str(project), *WORDS]) == 0
     out = capsys.readouterr().out
-    assert out.count(": done before") == 2
+    assert out.count(": done before") == 3
     assert out.splitlines()[-1] == f"Next: korsal-train deploy {project} root@DEVICE"
     assert (folder / "train" / "best.pt").read_bytes() == learned
     manifest = onnxruntime_engine.load(folder / "mine.onnx", threads=1).manifest

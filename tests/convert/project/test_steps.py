@@ -8,7 +8,7 @@ import pytest
 from convert.commands import command_line
 from convert.project import run, steps
 from convert.project.steps import RunPlan
-from train import classifier, train_options
+from train import classifier, second_look, train_options
 
 PLAN = RunPlan(
     Path("mine"), Path("mine/runs/001"), "my actions", "start.onnx", (Path("a.mp4"), Path("b.mp4")), (Path("q.mp4"),)
@@ -39,14 +39,27 @@ def test_of_a_memory_a_classifier_is_learnt_anew_and_exported() -> None:
     assert words(plan, "classifier")[5] == words(plan, "train")[words(plan, "train").index("--cache") + 1]
 
 
+@pytest.mark.parametrize("remembers", [False, True])
+def test_a_second_look_is_learnt_last_and_exported(remembers: bool) -> None:
+    plan = replace(PLAN, remembers=remembers, looks=True, samples=7)
+    before = "classifier" if remembers else "train"
+    assert names(plan)[: 3 + remembers] == ["train", *(["classifier"] if remembers else []), "second look", "export"]
+    made = {step.name: step.makes for step in steps.steps(plan)}
+    assert words(plan, "second look")[1] == str(made[before])
+    for name in ("export", "finish"):
+        assert words(plan, name)[1] == words(plan, "second look")[3] == str(plan.trained) == str(made["second look"])
+    assert words(plan, "second look")[-2:] == ["--samples", "7"]
+
+
 def test_a_run_that_goes_on_resumes_its_training_alone(tmp_path: Path) -> None:
     """Whatever step was stopped, its command takes the options."""
-    plan = replace(PLAN, run=tmp_path, remembers=True, silent=True)
+    plan = replace(PLAN, run=tmp_path, remembers=True, looks=True, silent=True)
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / "last.pt").touch()
     continued = {step.name: run._continued(step, plan).words for step in steps.steps(plan)}
     assert [name for name, words in continued.items() if "--resume" in words] == ["train"]
-    assert classifier.parser().parse_args(continued["classifier"][1:]).out == plan.trained
+    assert classifier.parser().parse_args(continued["classifier"][1:]).out == plan.learned
+    assert second_look.parser().parse_args(continued["second look"][1:]).out == plan.trained
 
 
 def test_a_name_like_an_option() -> None:
@@ -105,13 +118,15 @@ def test_without_int8() -> None:
 
 def test_every_command_takes_its_options() -> None:
     """As its own parser sees them; nothing is run."""
-    for step in steps.steps(replace(PLAN, tested=True, remembers=True)):
+    for step in steps.steps(replace(PLAN, tested=True, remembers=True, looks=True)):
         if step.program == steps.CONVERT:
             single = step.words[0] in command_line.SUBCOMMANDS
             parser = command_line._subcommand_parser() if single else command_line._parser()
             parser.parse_args(step.words)
         elif step.words[0] == "classifier":
             classifier.parser().parse_args(step.words[1:])
+        elif step.words[0] == "second-look":
+            second_look.parser().parse_args(step.words[1:])
         elif step.program == steps.TRAIN:
             train_options.parser().parse_args(step.words)
 
