@@ -105,5 +105,5 @@ def _pass(network: nn.Module, image: torch.Tensor, precision: TrainingPrecision)
     began = time.perf_counter()
     with autocast(image.device, precision):
         heads = network(image)
-    torch.stack([head.float().mean() for head in vars(heads).values()]).sum().backward()
+    torch.stack([head.float().mean() for head in heads.answers]).sum().backward()
     return time.perf_counter() - began

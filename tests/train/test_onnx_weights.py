@@ -38,7 +38,7 @@ def images(channels: int = 6) -> torch.Tensor:
 def answers(network: torch.nn.Module, image: torch.Tensor) -> list[np.ndarray]:
     with torch.inference_mode():
         heads = network.eval()(image)
-    return [heads.heatmap.numpy(), heads.size.numpy(), heads.offset.numpy()]
+    return [value.numpy() for value in heads.answers]
 
 
 def assert_alike(one: list[np.ndarray], other: list[np.ndarray]) -> None:
@@ -113,8 +113,7 @@ def test_estimated_statistics_leave_the_answers_and_fit_the_frames(untrained: Pa
     assert_alike(answers(network, image), before)
     network.train()
     with torch.no_grad():
-        heads = network(image)
-    trained = [heads.heatmap.numpy(), heads.size.numpy(), heads.offset.numpy()]
+        trained = [value.numpy() for value in network(image).answers]
     assert_alike(trained, before)  # by the statistics of these images too, which are those that were estimated
 
 

@@ -20,6 +20,11 @@ class Heads:
     offset: Tensor  # (B, 2, H/4, W/4), of the box centre inside its cell, 0..1
     maps: tuple[Tensor, ...] = ()  # (B, C, h, w) each, from which a second look at boxes reads
 
+    @property
+    def answers(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What is learnt: all but the maps."""
+        return self.heatmap, self.size, self.offset
+
 
 class Decoder(nn.Module):
     """A detector and CenterNet's decoding behind it: what is exported, so that every runtime returns the same.
