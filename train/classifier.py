@@ -12,7 +12,7 @@ import torch
 from edge.cameras.video_file import CaptureError
 from edge.manifest import LITE
 from edge.terminal import progress
-from edge.terminal.arguments import Parser, number, path_as_text, whole_number
+from edge.terminal.arguments import Parser, number
 from train import checkpoint as checkpoints
 from train import (
     classifier_examples,
@@ -144,14 +144,8 @@ def parser() -> argparse.ArgumentParser:
         description="Learn what the memory of a trained detector alone tells of the action, and add it to its scores. "
         "The data are those that it was trained on; how much it counts is chosen on the videos that are held out.",
     )
-    add = made.add_argument
-    add("checkpoint", type=Path, help="best.pt of a run with --memory")
-    add("--data", type=path_as_text, nargs="+", default=(), help="its data sets, where they have moved since")
-    add("-o", "--out", type=Path, required=True, help="the checkpoint to write")
-    add("--cache", type=Path, default=Path("runs/cache"), help="of the run: decoded frames and maps; %(default)s")
+    trained_on.add_options(made, "best.pt of a run with --memory")
     gain = made.add_mutually_exclusive_group()
     gain.add_argument("--gain", type=number, help="how much it counts; default: chosen, without videos held out 0.5")
     gain.add_argument("--gain-of", type=Path, metavar="FILE.pt", help="count as much as in this other detector")
-    add("--seed", type=whole_number(0), default=0, help="of what is drawn while it learns; %(default)s")
-    progress.add_option(made)
     return made

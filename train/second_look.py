@@ -13,7 +13,7 @@ from torch import Tensor
 from edge.cameras.video_file import CaptureError
 from edge.manifest import LITE, Manifest
 from edge.terminal import progress
-from edge.terminal.arguments import Parser, path_as_text, whole_number
+from edge.terminal.arguments import Parser, whole_number
 from train import checkpoint as checkpoints
 from train import output_paths, run_samples, second_look_training, trained_on
 from train.batches import BatchError, loaded
@@ -116,12 +116,6 @@ def parser() -> argparse.ArgumentParser:
         description="Learn a second look at the boxes of a trained detector, which makes them tighter; nothing else "
         "changes. The data are those that it was trained on.",
     )
-    add = made.add_argument
-    add("checkpoint", type=Path, help="best.pt of a run, or what korsal-train classifier wrote")
-    add("--data", type=path_as_text, nargs="+", default=(), help="its data sets, where they have moved since")
-    add("-o", "--out", type=Path, required=True, help="the checkpoint to write")
-    add("--cache", type=Path, default=Path("runs/cache"), help="of the run: decoded frames and maps; %(default)s")
-    add("--samples", type=whole_number(1), default=SAMPLES, help="frames to learn from; %(default)s")
-    add("--seed", type=whole_number(0), default=0, help="of what is drawn while it learns; %(default)s")
-    progress.add_option(made)
+    trained_on.add_options(made, "best.pt of a run, or what korsal-train classifier wrote")
+    made.add_argument("--samples", type=whole_number(1), default=SAMPLES, help="frames to learn from; %(default)s")
     return made

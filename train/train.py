@@ -127,10 +127,7 @@ def prepare(
     """Everything up to the first step: videos decoded into `cache`, network built or resumed. Raises ERRORS."""
     packages.require("matplotlib")  # for curves.png, after the first validation
     device = device or processes.device("auto")
-    faults = train_settings.faults(settings, processes.count())
-    faults += [f"--workers {workers}: give 0 or more"] if workers < 0 else []
-    clips = clip_training.sees_clips(settings)
-    faults += ["--samples-on device: clips are computed on the CPU; leave it out"] * (clips and samples_on == "device")
+    faults = [*train_settings.faults(settings, processes.count()), *train_options.faults(settings, workers, samples_on)]
     if faults:
         raise TrainingError("; ".join(faults))
     data = training_data.load(settings)
@@ -151,6 +148,7 @@ def prepare(
     parts = [part.training for part in data.parts]
     samples = run_samples.learned(parts, packed, manifest, settings, memory)
     scored = run_samples.validated(data, settings.validation_stride, packed, manifest, memory)
+    clips = clip_training.sees_clips(settings)
     batches, where = choice.choose("cpu" if clips else samples_on, packed, manifest, device, workers)
     if clips and not saved and run.new_heads:
         where += "\n" + clip_training.set_priors([run.network, run.average], [*chain(*parts)], packed, manifest)
@@ -182,7 +180,7 @@ def _precision(
     asked: RequestedPrecision, run: TrainingRun, manifest: Manifest, batch: int, saved: Checkpoint | None
 ) -> TrainingPrecision:
     """What all processes compute in; the first one prints the reason."""
-    before = {**training_step.EARLIER_DEFAULTS, **saved.settings}["precision"] if saved else None
+    before = {**train_settings.EARLIER_DEFAULTS, **saved.settings}["precision"] if saved else None
     machine = precision.this_machine(
         training_step.unwrapped(run.network), batch, manifest.channels, manifest.input_size
     )

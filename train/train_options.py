@@ -1,6 +1,7 @@
 """The options of `korsal-train`, and their values: as given, else those of the weights or of the resumed run."""
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -10,7 +11,7 @@ from edge.motion_map import KINDS
 from edge.terminal import progress
 from edge.terminal.arguments import Parser, number, path_as_text, whole_number, with_commas
 from train import checkpoint as checkpoints
-from train import clip_options, memory_engine, starting_weights, train_settings
+from train import clip_options, clip_training, memory_engine, starting_weights, train_settings
 from train.checkpoint import CheckpointError
 from train.clips.settings import ClipTraining
 from train.gpu.choice import SamplesOn
@@ -19,7 +20,7 @@ from train.networks.yowo.clip_networks import CLIP_NETWORKS
 from train.networks.yowo.names import TRAINED
 from train.processes import DeviceChoice
 from train.train_settings import CENTERNET_LOSSES, LossWeights, RequestedPrecision, TrainSettings
-from train.training_step import EARLIER_DEFAULTS, TrainingError
+from train.training_step import TrainingError
 
 TAKEN = (  # data and precision are never those of another run
     *("fold", "weights", "architecture", "height", "width", "samples", "batch", "learning_rate", "validate_every"),
@@ -57,7 +58,7 @@ def _basis(options: argparse.Namespace) -> TrainSettings:
     if options.resume:
         file = options.out / "last.pt"
         try:
-            return train_settings.from_saved({**EARLIER_DEFAULTS, **checkpoints.load(file).settings})
+            return train_settings.from_saved(checkpoints.load(file).settings)
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{file}: does not say how it was trained ({error}); start a new run") from error
     usual = TrainSettings(tuple(options.data))
@@ -162,3 +163,11 @@ def _add_input(parser: argparse.ArgumentParser, usual: TrainSettings) -> None:
     add("--memory-dropout", type=float, help=forgotten)
     add("--height", type=int, help=f"of the network's input, a multiple of 32; default: {usual.height} (*)")
     add("--width", type=int, help=f"likewise; default: {usual.width} (*)")
+
+
+def faults(settings: TrainSettings, workers: int, samples_on: SamplesOn) -> Iterator[str]:
+    """Of options that are no settings."""
+    if workers < 0:
+        yield f"--workers {workers}: give 0 or more"
+    if samples_on == "device" and clip_training.sees_clips(settings):
+        yield "--samples-on device: clips are computed on the CPU; leave it out"

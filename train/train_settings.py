@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from edge.clip import room_problem
@@ -21,6 +21,19 @@ RequestedPrecision = Literal[
 SMALLEST_SIDE = 64  # pixels; below it the grid has fewer cells than the decoder takes peaks
 LARGEST_RATE = 10.0  # of the backbone, as a share of the learning rate
 LARGEST_SIDE = 4096  # pixels, as manifests allow
+EARLIER_DEFAULTS: Mapping[str, Any] = {
+    "architecture": LITE,
+    "all_groups": False,
+    "clips": asdict(ClipTraining()),
+    "fold": 1,
+    "memory": "",
+    "memory_dropout": 0.0,
+    "one_class": "",
+    "other_gaps": (),
+    "patience": 0,
+    "precision": "bfloat16",
+    "shares": (),
+}  # of what earlier versions did not save
 
 
 @dataclass(frozen=True)
@@ -73,7 +86,11 @@ class TrainSettings:
 
 
 def from_saved(saved: Mapping[str, Any]) -> TrainSettings:
-    """Settings from what `dataclasses.asdict` made of them. Raises KeyError, TypeError, ValueError for others."""
+    """Settings from what `dataclasses.asdict` made of them, of earlier versions too.
+
+    Raises KeyError, TypeError, ValueError for others.
+    """
+    saved = {**EARLIER_DEFAULTS, **saved}
     plain: dict[str, Any] = {one.name: saved[one.name] for one in fields(TrainSettings)}
     plain |= {name: several(plain[name]) for name in SEVERAL}
     return TrainSettings(**{**plain, **{name: kind(**plain[name]) for name, kind in _PARTS.items()}})

@@ -1,5 +1,6 @@
 """What a checkpoint was trained on: the same data sets, as they were split, and the maps of its memory. Shell."""
 
+import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,13 +8,14 @@ from pathlib import Path
 import torch
 
 from edge.memory_network import MemoryNetwork
+from edge.terminal import progress
+from edge.terminal.arguments import path_as_text, whole_number
 from train import memory_engine, memory_features, memory_weights, train_settings, training_data
 from train.checkpoint import Checkpoint, CheckpointError
 from train.datasets.packed_video import PackedVideo
 from train.memory_features import MemoryVideos
 from train.train_settings import TrainSettings
 from train.training_data import TrainingData
-from train.training_step import EARLIER_DEFAULTS
 
 CPU = torch.device("cpu")
 
@@ -54,9 +56,20 @@ def load(saved: Checkpoint, cache: Path, data_sets: Sequence[str] = (), answers:
     return TrainedOn(settings, data, packed, network, memory)
 
 
+def add_options(parser: argparse.ArgumentParser, checkpoint: str) -> None:
+    """Add what all commands take that learn something more for a trained detector; `checkpoint`: which ones to give."""
+    add = parser.add_argument
+    add("checkpoint", type=Path, help=checkpoint)
+    add("--data", type=path_as_text, nargs="+", default=(), help="its data sets, where they have moved since")
+    add("-o", "--out", type=Path, required=True, help="the checkpoint to write")
+    add("--cache", type=Path, default=Path("runs/cache"), help="of the run: decoded frames and maps; %(default)s")
+    add("--seed", type=whole_number(0), default=0, help="of what is drawn while it learns; %(default)s")
+    progress.add_option(parser)
+
+
 def settings_of(saved: Checkpoint) -> TrainSettings:
     """How it was trained. Raises CheckpointError."""
     try:
-        return train_settings.from_saved({**EARLIER_DEFAULTS, **saved.settings})
+        return train_settings.from_saved(saved.settings)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{saved.title}: does not say how it was trained ({error}); train it again") from error

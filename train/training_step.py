@@ -6,7 +6,7 @@ the seed and that number, so that a resumed run continues exactly as it would ha
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +19,12 @@ from train import checkpoint as checkpoints
 from train import clip_training, norm_statistics, processes, resumed_settings, run_losses, starting_weights
 from train.batches import network_inputs
 from train.checkpoint import Checkpoint, CheckpointError
-from train.clips.settings import ClipTraining
 from train.networks import architectures, memory_classifier, second_look
 from train.networks.imagenet_weights import is_motion, load_imagenet
 from train.networks.lite import LiteDetector
 from train.precision import autocast
-from train.train_settings import TrainingPrecision, TrainSettings
+from train.train_settings import EARLIER_DEFAULTS, TrainingPrecision, TrainSettings
 
-EARLIER_DEFAULTS = {
-    "architecture": LITE,
-    "all_groups": False,
-    "clips": asdict(ClipTraining()),
-    "fold": 1,
-    "memory": "",
-    "memory_dropout": 0.0,
-    "one_class": "",
-    "other_gaps": (),
-    "patience": 0,
-    "precision": "bfloat16",
-    "shares": (),
-}  # by earlier versions
 NORM_SAMPLES, NORM_BATCH = 96, 16  # from which statistics of batch norms are estimated
 LEARNT_APART = (memory_classifier.PREFIX, second_look.PREFIX)
 OF_MEMORY = "memory."  # the layers that take a memory's maps

@@ -11,8 +11,8 @@ import torch
 
 from edge import pipeline
 from edge.cameras.video_file import read_file
-from edge.motion_map import MotionSettings
 from edge.pipeline import PipelineSettings
+from tests.support.tiny_runs import tiny_settings
 from tests.support.tiny_videos import FRAMES, write_data_set
 from tests.support.untrained_movinet import write_untrained_movinet
 from train import checkpoint as checkpoints
@@ -20,7 +20,6 @@ from train import classifier, memory_engine, trained_on
 from train.networks.lite import LiteDetector
 from train.networks.memory_classifier import PREFIX
 from train.train import learn, main, prepare
-from train.train_settings import TrainSettings
 
 torch.set_num_threads(1)
 BATCH = 2
@@ -32,17 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("classifier")
     write_data_set(folder / "data")
     write_untrained_movinet(folder / "movinet.pt")
-    settings = TrainSettings(
-        data=(str(folder / "data"),),
-        motion=MotionSettings("previous"),
-        height=64,
-        width=96,
-        samples=2 * BATCH,
-        batch=BATCH,
-        validate_every=2 * BATCH,
-        precision="float32",
-        memory=str(folder / "movinet.pt"),
-    )
+    settings = replace(tiny_settings(folder / "data", 2), memory=str(folder / "movinet.pt"))
     for name, everything in (("held", False), ("all", True)):
         chosen = replace(settings, all_groups=everything)
         learn(prepare(chosen, folder / name, folder / "cache", False, workers=0), lambda: False)

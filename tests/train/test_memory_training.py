@@ -12,8 +12,8 @@ from edge import pipeline
 from edge.cameras.video_file import read_file
 from edge.inference import EngineError
 from edge.memory_network import FEATURES, PLACEMENT, TAP
-from edge.motion_map import MotionSettings
 from edge.pipeline import PipelineSettings
+from tests.support.tiny_runs import tiny_settings
 from tests.support.tiny_videos import FRAMES, write_data_set
 from tests.support.untrained_movinet import untrained_movinet, write_untrained_movinet
 from train import checkpoint as checkpoints
@@ -43,18 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def settings(folder: Path) -> TrainSettings:
-    return TrainSettings(
-        data=(str(folder / "data"),),
-        motion=MotionSettings("previous"),
-        height=64,
-        width=96,
-        samples=6 * BATCH,
-        batch=BATCH,
-        validate_every=6 * BATCH,
-        precision="float32",
-        memory=str(folder / "movinet.pt"),
-        memory_dropout=0.5,
-    )
+    return replace(tiny_settings(folder / "data", 6), memory=str(folder / "movinet.pt"), memory_dropout=0.5)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from edge.motion_map import MotionSettings
+from tests.support.tiny_runs import tiny_settings
 from tests.support.tiny_videos import write_data_set
 from tests.support.untrained_movinet import write_untrained_movinet
 from train import checkpoint as checkpoints
@@ -35,7 +35,6 @@ from train.second_look_training import (
 )
 from train.train import learn as learn_run
 from train.train import main, prepare
-from train.train_settings import TrainSettings
 
 torch.set_num_threads(1)
 BATCH = 2
@@ -47,16 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("look")
     write_data_set(folder / "data")
     write_untrained_movinet(folder / "movinet.pt")
-    settings = TrainSettings(
-        data=(str(folder / "data"),),
-        motion=MotionSettings("previous"),
-        height=64,
-        width=96,
-        samples=2 * BATCH,
-        batch=BATCH,
-        validate_every=2 * BATCH,
-        precision="float32",
-    )
+    settings = tiny_settings(folder / "data", 2)
     for name, memory in (("plain", ""), ("memory", str(folder / "movinet.pt"))):
         run = prepare(replace(settings, memory=memory), folder / name, folder / "cache", False, workers=0)
         learn_run(run, lambda: False)
