@@ -4,8 +4,9 @@
 
 DATA is a data set as korsal-train takes it, NEW are actions that WEIGHTS have not seen, so train those without them.
 `--vary` chooses what is compared at each number of scenes: `scenes` alone, `start` (WEIGHTS against ImageNet's),
-`backbone` (all against frozen) or `negatives` (quiet videos of other actions against none). Two scenes of each action
-are held out to choose on; the data set's test videos are scored. Results are lines of FOLDER/results.jsonl; the same
+`backbone` (all against frozen), `negatives` (quiet videos of other actions against none), `samples` (a half and double
+of them against as many as usual) or `rate` (0.3 and 3 times the learning rate). Two scenes of each action are
+held out to choose on; the data set's test videos are scored. Results are lines of FOLDER/results.jsonl; the same
 command goes on where it was stopped. Hours: a run for each number of scenes, setting and seed.
 """
 
@@ -19,13 +20,15 @@ import numpy as np
 
 from benchmarks import teach_plot
 from benchmarks.teaching import ALL, Results, Selection, Teaching, by_scene, make_project, taught
+from convert.project import steps
 from edge.terminal.arguments import whole_number, with_commas
 from train.datasets import loader
 from train.datasets.annotation_records import DataSet
 
-VARIED = ("scenes", "start", "backbone", "negatives")
+VARIED = ("scenes", "start", "backbone", "negatives", "samples", "rate")
 HELD_OUT = 2  # scenes of each action
-FIGURES = ("frame_map", "recall", "precision", "alarms_per_hour", "minutes")
+SAMPLES_VARIED, RATES_VARIED = (0.5, 2), (0.3, 3)  # times the usual
+FIGURES = ("frame_map", "validation", "recall", "precision", "alarms_per_hour", "minutes")
 
 
 @dataclass(frozen=True)
@@ -37,18 +40,29 @@ class Cell:
     start: str
     frozen: bool = False
     negatives: bool = True
+    samples: int = steps.SAMPLES
+    rate: float = steps.LEARNING_RATE
 
     @property
     def folder(self) -> str:
         """Of its project."""
         words = ["imagenet" if not self.start else "ours", *(["frozen"] if self.frozen else [])]
-        return "-".join([*words, *([] if self.negatives else ["alone"]), f"{self.scenes}", f"seed{self.seed}"])
+        words += [] if self.negatives else ["alone"]
+        words += [f"{name}{value:g}" for name, value in self._unusual.items()]
+        return "-".join([*words, f"{self.scenes}", f"seed{self.seed}"])
 
     @property
     def key(self) -> dict[str, Any]:
         """What its result is of."""
-        of = {"scenes": self.scenes or teach_plot.ALL, "start": "ours" if self.start else "ImageNet"}
-        return {**of, "backbone": "frozen" if self.frozen else "all", "negatives": self.negatives, "seed": self.seed}
+        of: dict[str, Any] = {"scenes": self.scenes or teach_plot.ALL, "start": "ours" if self.start else "ImageNet"}
+        of |= {"backbone": "frozen" if self.frozen else "all", "negatives": self.negatives, **self._unusual}
+        return {**of, "seed": self.seed}
+
+    @property
+    def _unusual(self) -> dict[str, float]:
+        """How it learns otherwise than by default."""
+        usual = {"samples": (self.samples, steps.SAMPLES), "rate": (self.rate, steps.LEARNING_RATE)}
+        return {name: value for name, (value, default) in usual.items() if value != default}
 
 
 def cells(vary: str, scenes: Sequence[int], seeds: Sequence[int], start: str) -> Iterator[Cell]:
@@ -62,6 +76,10 @@ def cells(vary: str, scenes: Sequence[int], seeds: Sequence[int], start: str) ->
                 yield Cell(count, seed, start, frozen=True)
             if vary == "negatives":
                 yield Cell(count, seed, start, negatives=False)
+            if vary == "samples":
+                yield from (Cell(count, seed, start, samples=round(x * steps.SAMPLES)) for x in SAMPLES_VARIED)
+            if vary == "rate":
+                yield from (Cell(count, seed, start, rate=x * steps.LEARNING_RATE) for x in RATES_VARIED)
 
 
 def selection(data: DataSet, actions: Sequence[str], cell: Cell, most: int) -> Selection:
@@ -101,7 +119,7 @@ def main() -> None:
             continue
         folder = options.out / cell.folder
         make_project(folder, data, actions, selection(data, actions, cell, options.most), cell.start)
-        how = Teaching(cell.start, options.samples, cell.seed, cell.frozen)
+        how = Teaching(cell.start, cell.samples, cell.seed, cell.frozen, cell.rate)
         results.add(cell.key, taught(folder, how, ("--workers", str(options.workers), "--device", options.device)))
     results.print_means(FIGURES)
     if options.plot:
@@ -119,7 +137,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--vary", choices=VARIED, default="scenes", help="what is compared; default: %(default)s")
     add("--scenes", type=with_commas(whole_number(0)), default=(2, 4, 8, ALL), help="of each action; 0: all")
     add("--seeds", type=with_commas(whole_number(0)), default=(0, 1, 2), help="default: 0,1,2")
-    add("--samples", type=int, default=3000, help="frames of a run; default: %(default)s")
     add("--most", type=int, default=0, help="videos of each part and action, for a trial; default: all")
     add("--workers", type=int, default=1, help="processes that prepare samples; default: %(default)s")
     add("--device", default="auto", help="default: a GPU where there is one")

@@ -49,9 +49,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _new(options: argparse.Namespace) -> int:
-    for line in folders.create(options.project, options.actions):
+    actions = [name.strip() for text in options.actions for name in text.split(",") if name.strip()]
+    for line in folders.create(options.project, actions):
         print(line)
-    if not options.actions:
+    if not actions:
         print(f"Name the actions in {options.project / actions_file.NAME}, unless it has them.")
     print(f"Put videos into {options.project / 'videos'}, at least two scenes, or record them: korsal-edge record")
     print(progress.next_step("korsal-train", "propose", options.project))
@@ -158,7 +159,7 @@ def _added(
 
 
 def _add_new(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--actions", nargs="+", default=[], metavar="NAME", help="to learn; actions.toml lists them")
+    parser.add_argument("--actions", nargs="+", default=[], metavar="NAME", help="to learn, with spaces or commas between")
 
 
 def _add_propose(parser: argparse.ArgumentParser) -> None:
@@ -172,7 +173,7 @@ def _add_propose(parser: argparse.ArgumentParser) -> None:
     add("--person", type=whole_number(0), default=0, help="number of the class of people of such a model; default: 0")
     add("--minimum-score", type=fraction, default=LEAST_SCORE, help="of its people; default: %(default)s")
     add("--threads", type=whole_number(0, 256), default=0, help="of one operator on the CPU; default: all cores")
-    add("--again", action="store_true", help="write proposals anew; annotations are never touched")
+    add("--again", action="store_true", help="write proposals anew; the old ones are kept beside them")
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:

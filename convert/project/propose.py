@@ -39,7 +39,7 @@ Finder = Callable[[Path], Tubes]
 class ProposeOptions:
     """How to find people, and by which model of ours to guess what they do; None: by the detector, if it is one.
 
-    `again`: write over what was proposed before.
+    `again`: write anew what was proposed before; the old file is kept beside it.
     """
 
     detector: Path
@@ -184,7 +184,7 @@ def _write(
     text = cvat_writer.as_xml(
         VideoFacts(f"{name}{path.suffix}", frames, info.size, digest), found, project_data.PERSON, TOLERANCE
     )
-    aside = _aside(target, video.fault) if video.fault else ""
+    aside = _aside(target, text, video.fault) if target.exists() else ""
     _save(target, text)
     doing = sum(any(action is not None for action in one.actions) for one in found)
     with_action = f", {doing} of them with a guessed action" if guessed else ""
@@ -192,12 +192,18 @@ def _write(
     return f"{people} in {frames} frames{with_action}, {text.count('<box ')} boxes to look at{aside}"
 
 
-def _aside(target: Path, fault: str) -> str:
-    """Keep the proposal that is there by another name, for somebody may have corrected it; a sentence on that."""
+def _aside(target: Path, text: str, fault: str) -> str:
+    """Keep the proposal that is there by another name, for somebody may have corrected it; a sentence on that.
+
+    "" where it is the same as the new one.
+    """
+    why = f"{fault}, and " if fault else ""
     try:
-        return f"; the one before {fault}, and is now {proposals.kept(target).name}"
+        if target.read_bytes() == text.encode():
+            return ""
+        return f"; the one before {why}is now {proposals.kept(target).name}"
     except OSError as error:
-        sentence = f"{target}: {fault}, and cannot be kept beside a new one ({error.strerror}); {folders.cure(error)}"
+        sentence = f"{target}: {why}cannot be kept beside a new one ({error.strerror}); {folders.cure(error)}"
         raise AnnotationError(sentence) from error
 
 

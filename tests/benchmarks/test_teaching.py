@@ -51,7 +51,10 @@ def test_a_project_has_what_was_selected(data: DataSet, tmp_path: Path) -> None:
     assert len({video.scene for video in held}) == 2
 
 
-@pytest.mark.parametrize(("vary", "count"), [("scenes", 2), ("start", 4), ("backbone", 4), ("negatives", 4)])
+@pytest.mark.parametrize(
+    ("vary", "count"),
+    [("scenes", 2), ("start", 4), ("backbone", 4), ("negatives", 4), ("samples", 6), ("rate", 6)],
+)
 def test_each_setting_is_another_folder_and_another_result(vary: str, count: int) -> None:
     found = list(cells(vary, (2, ALL), (0,), "shipped"))
     assert len(found) == count

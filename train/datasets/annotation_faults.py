@@ -109,15 +109,18 @@ def _of_tubes(video: VideoAnnotation, labels: Sequence[str]) -> Iterator[str]:
         where = f"{labels[tube.label]} in frames {tube.first_frame + 1} to {tube.end_frame}"
         where += f" ({tube.origin})" if tube.origin else ""
         yield from (f"{where}: {text}" for text in _of_boxes(tube, video))
-    for label, name in enumerate(labels):
-        mine = sorted((tube for tube in video.tubes if tube.label == label), key=lambda tube: tube.first_frame)
-        for tube in _doubled([*filter(_long, mine)]):
-            where = f" ({tube.origin})" if tube.origin else ""
-            yield f"{name} is annotated twice from frame {tube.first_frame + 1} on{where}; delete one of the two"
+    for tube in doubled(video):
+        where = f" ({tube.origin})" if tube.origin else ""
+        first = tube.first_frame + 1
+        yield f"{labels[tube.label]} is annotated twice from frame {first} on{where}; delete one of the two"
 
 
-def _long(tube: GroundTruthTube) -> bool:
-    return len(tube.boxes) > 0
+def doubled(video: VideoAnnotation) -> Iterator[GroundTruthTube]:
+    """The tubes of a video that duplicate an earlier one of their label, label by label."""
+    long = [tube for tube in video.tubes if len(tube.boxes)]
+    for label in sorted({tube.label for tube in long}):
+        mine = (tube for tube in long if tube.label == label)
+        yield from _doubled(sorted(mine, key=lambda tube: tube.first_frame))
 
 
 def _doubled(tubes: Sequence[GroundTruthTube]) -> Iterator[GroundTruthTube]:

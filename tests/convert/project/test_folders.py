@@ -20,6 +20,13 @@ def test_a_new_folder_has_all_that_is_needed(tmp_path: Path, capsys: pytest.Capt
     assert capsys.readouterr().out.splitlines()[-1] == f"Next: korsal-train propose '{folder}'"
 
 
+def test_commas_separate_actions_too(tmp_path: Path) -> None:
+    for number, given in enumerate((["fall,climb"], ["fall,", "climb"], ["fall , climb"], ["fall ", "climb"])):
+        folder = tmp_path / str(number)
+        assert main(["new", str(folder), "--actions", *given]) == 0
+        assert folders.read(folder).settings.actions == ("fall", "climb")
+
+
 def test_what_is_there_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["new", str(tmp_path), "--actions", "fall"]) == 0
     (tmp_path / "actions.toml").write_text('actions = ["climb"]\n')
@@ -58,7 +65,7 @@ def test_every_line_of_the_example_may_be_used(tmp_path: Path) -> None:
 def test_what_cannot_be_begun(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["new", str(tmp_path / "a"), "--actions", "fall", "Fall"]) == 1
     assert "the actions 'fall' and 'Fall' are one but for their spelling; keep one" in capsys.readouterr().err
-    for action in ("none", "fall ", "a\nb", "caf\udce9"):
+    for action in ("none", "a\nb", "caf\udce9"):
         assert main(["new", str(tmp_path / "b"), "--actions", action]) == 1
     assert "holds 'caf\\udce9', which is not a line" in capsys.readouterr().err
     assert main(["new", str(tmp_path / "a\nb"), "--actions", "fall"]) == 1

@@ -114,8 +114,13 @@ def test_proposals_and_annotations_are_never_written_over(
     assert main(["propose", str(project), "--detector", model, "-q"]) == 0
     assert "every video is annotated, quiet, or has a proposal; --again writes them anew" in capsys.readouterr().out
     assert proposed(project).read_text(encoding="utf-8").endswith("<!-- mine -->")
-    assert main(["propose", str(project), "--detector", model, "-q", "--again"]) == 0
-    assert proposed(project).read_text(encoding="utf-8") == first
+    for expected in ("; the one before is now été 1.xml.before", " boxes to look at"):  # the second time it is the same
+        assert main(["propose", str(project), "--detector", model, "-q", "--again"]) == 0
+        assert proposed(project).read_text(encoding="utf-8") == first
+        (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith(str(proposed(project))))
+        assert line.endswith(expected)
+    kept = sorted(proposed(project).parent.glob("*.before*"))
+    assert [path.read_text(encoding="utf-8") for path in kept] == [first + "<!-- mine -->"]
     (project / "annotations" / "a.xml").write_text(first, encoding="utf-8")
     assert propose.missing(folders.read(project), again=True) == {}
     write_video(project / "videos" / "yard" / "été 1.avi", [np.zeros((64, 96, 3), np.uint8)])
