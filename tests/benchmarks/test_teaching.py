@@ -1,5 +1,6 @@
 """The experiments of teaching: which scenes are drawn, what a project has of them, and what is not run again."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,15 @@ def test_a_project_has_what_was_selected(data: DataSet, tmp_path: Path) -> None:
     assert len(held) == 2
     assert [len(video.tubes) for video in made.test] == [1]
     assert len({video.scene for video in held}) == 2
+
+
+def test_somebody_who_is_annotated_twice_is_taken_once(data: DataSet, tmp_path: Path) -> None:
+    twice = replace(
+        data, train=tuple(replace(video, tubes=(*video.tubes, *map(replace, video.tubes))) for video in data.train)
+    )
+    make_project(tmp_path, twice, ACTIONS, selection(data, ACTIONS, Cell(2, 0, ""), 0), "")
+    shown = [len(video.tubes) for video in loader.load(tmp_path).train if not video.quiet]
+    assert shown == [len(video.tubes) for video in data.train[: len(shown)]] == [1] * 4
 
 
 @pytest.mark.parametrize(
