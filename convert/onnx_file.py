@@ -36,10 +36,14 @@ def write(model: onnx.ModelProto, manifest: Manifest, output: Path) -> None:
         raise _unwritable(output, error) from error
 
 
-def check_apart(source: Path, output: Path) -> None:
-    """Before the work: OnnxFileError where the file would take the place of what it is made from."""
+def check_output(source: Path, output: Path) -> None:
+    """Before the work: OnnxFileError where no file can be written, or in the place of what it is made from."""
     if output.exists() and source.exists() and output.samefile(source):
         raise OnnxFileError(f"{output}: is what it would be made from; choose another -o")
+    try:
+        files.check_writable(output)
+    except OSError as error:
+        raise _unwritable(output, error) from error
 
 
 @contextmanager

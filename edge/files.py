@@ -49,9 +49,10 @@ def replacing(path: Path, keep_owner: bool = False, sync: Sync = os.fsync) -> It
     """An empty file to fill, which replaces `path` when the block ends; if the block raises, it is removed.
 
     Missing folders are made. The mode of an existing file is kept, its owner and group only with `keep_owner`:
-    PermissionError where this user may not give them.
+    PermissionError where this user may not give them. OSError for a device, a pipe or a folder of that name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _require_plain(path)
     _remove_abandoned(path)
     partial = _partial(path)
     try:
@@ -68,6 +69,7 @@ def replacing(path: Path, keep_owner: bool = False, sync: Sync = os.fsync) -> It
 def check_writable(path: Path) -> None:
     """Raise OSError if `path` cannot be written. Its folder is made, and a file beside it for a moment."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    _require_plain(path)
     partial = _partial(path)
     try:
         partial.touch()
@@ -84,6 +86,7 @@ def write_synced(path: Path, content: bytes, sync: Sync = os.fsync) -> None:
 
 def move_into_place(partial: Path, path: Path, sync: Sync = os.fsync) -> None:
     """Rename a complete file within its folder, so that the new name survives a power cut."""
+    _require_plain(path)
     partial.replace(path)
     try:
         _sync(path.parent, sync)
@@ -145,6 +148,18 @@ def _same_when_normalised(path: Path) -> list[Path]:
         return sorted(one for one in path.parent.iterdir() if to_nfc(one.name) == to_nfc(path.name))
     except OSError:
         return []
+
+
+def _require_plain(path: Path) -> None:
+    """Raise OSError where no file may take the place of `path`: renamed onto /dev/null, it would be the new one."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+        raise OSError(errno.EINVAL, "it is a device or a pipe", str(path))
 
 
 def _remove_abandoned(path: Path) -> None:

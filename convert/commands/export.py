@@ -58,7 +58,7 @@ def _from_checkpoint(options: argparse.Namespace) -> tuple[Manifest, str]:
     changes = {name: value for name in ("name", "licence") if (value := getattr(options, name)) is not None}
     changes |= {"start_scores": start_scores.load_all(options.start_scores)} if options.start_scores else {}
     training = {"scores": export.kept_scores(options.scores)} if options.scores else {}
-    onnx_file.check_apart(options.checkpoint, options.output)
+    onnx_file.check_output(options.checkpoint, options.output)
     videos = calibration.videos(options.calibrate) if options.calibrate else ()
     checkpoint = checkpoints.load(options.checkpoint)
     if options.with_motion:

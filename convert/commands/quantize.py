@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
         return _print_sensitivity(options)
     if options.output is None:
         raise QuantizeError("-o is missing: name the .onnx to write")
-    onnx_file.check_apart(options.model, options.output)
+    onnx_file.check_output(options.model, options.output)
     if options.precision == "fp16":
         fp16.convert_file(options.model, options.output)
     else:

@@ -48,9 +48,18 @@ def test_a_file_and_what_it_is_made_from(tiny: Path, tmp_path: Path) -> None:
     os.symlink(tiny, tmp_path / "link")
     for output in (tiny, tmp_path / "link"):
         with pytest.raises(OnnxFileError, match="is what it would be made from; choose another -o"):
-            onnx_file.check_apart(tiny, output)
-    onnx_file.check_apart(tiny, tmp_path / "new.onnx")
-    onnx_file.check_apart(tmp_path / "missing.onnx", tiny)  # which whoever reads it will tell
+            onnx_file.check_output(tiny, output)
+    onnx_file.check_output(tiny, tmp_path / "new.onnx")
+    onnx_file.check_output(tmp_path / "missing.onnx", tiny)  # which whoever reads it will tell
+
+
+def test_a_place_that_takes_no_file_is_named_before_the_work(tiny: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")
+    with pytest.raises(OnnxFileError, match=r"pipe\.onnx: cannot be written \(it is a device or a pipe\); "):
+        onnx_file.check_output(tiny, tmp_path / "pipe.onnx")
+    with pytest.raises(OnnxFileError, match=r"cannot be written \(Is a directory\)"):
+        onnx_file.check_output(tiny, tmp_path)
+    assert (tmp_path / "pipe.onnx").is_fifo()
 
 
 def test_a_candidate_goes_unless_it_was_accepted(tmp_path: Path) -> None:

@@ -112,6 +112,22 @@ def test_whether_a_file_can_be_written_is_known_beforehand(tmp_path: Path) -> No
         check_writable(tmp_path / "file" / "file")
 
 
+def test_no_file_takes_the_place_of_a_device_a_pipe_or_a_folder(tmp_path: Path) -> None:
+    pipe, folder, new = (tmp_path / name for name in ("pipe", "folder", "new"))
+    os.mkfifo(pipe)
+    folder.mkdir()
+    new.touch()
+    for taken, said in ((pipe, "it is a device or a pipe"), (folder, "Is a directory")):
+        with pytest.raises(OSError, match=said):
+            write_atomically(taken, b"x")
+        with pytest.raises(OSError, match=said):
+            check_writable(taken)
+        with pytest.raises(OSError, match=said):
+            move_into_place(new, taken)
+    assert pipe.is_fifo()
+    assert set(tmp_path.iterdir()) == {pipe, folder, new}
+
+
 def test_a_name_in_another_unicode_form_is_found(tmp_path: Path) -> None:
     typed, on_disk = "caf\u00e9/video.avi", "cafe\u0301/video.avi"
     (tmp_path / on_disk).parent.mkdir()
