@@ -102,6 +102,10 @@ def load(path: Path) -> Checkpoint:
     wrong = [name for name, kind in _CONTENT.items() if not isinstance(content.get(name), kind)]
     if wrong:
         raise CheckpointError(f"{path}: a checkpoint without {' and '.join(wrong)}; give one of korsal-train")
+    if unnamed := next((name for name in content["weights"] if not isinstance(name, str)), None):
+        raise CheckpointError(
+            f"{path}: calls one of its weights {unnamed!r}, which is no name; give one of korsal-train"
+        )
     try:
         manifest = manifests.from_json(content["manifest"])
         return Checkpoint(manifest, content["weights"], content["settings"], content["progress"], path)
@@ -134,6 +138,7 @@ def detector(checkpoint: Checkpoint) -> nn.Module:
             "give a checkpoint as korsal-train wrote it, or train again"
         ) from error
     _require_priors(network, checkpoint.title)
+    _require_finite(network, checkpoint.title)
     return network.eval()
 
 
@@ -163,6 +168,13 @@ def _seeing_clips(checkpoint: Checkpoint) -> nn.Module:
     return CLIP_NETWORKS[manifest.architecture](len(manifest.labels), parts, _memory(checkpoint))
 
 
+def _require_finite(network: nn.Module, title: str) -> None:
+    """Raises CheckpointError where a weight is no number, with which nothing that is made of them can be right."""
+    broken = next((name for name, value in network.state_dict().items() if not bool(value.isfinite().all())), None)
+    if broken is not None:
+        raise CheckpointError(f"{title}: the weights are broken ({broken} holds nan or infinity); train again")
+
+
 def _require_priors(network: nn.Module, title: str) -> None:
     """Raises CheckpointError where the network's priors, if it has any, are no widths and heights."""
     priors = dict(network.named_buffers()).get("priors")
@@ -178,11 +190,12 @@ def _add_what_was_learnt_apart(network: nn.Module, checkpoint: Checkpoint) -> No
     memory = checkpoint.manifest.memory
     if not isinstance(network, LiteDetector):
         return
-    network.second_look = second_look.of_weights(checkpoint.weights, len(checkpoint.manifest.labels))
+    classes = len(checkpoint.manifest.labels)
+    network.second_look = second_look.of_weights(checkpoint.weights, network.looked_at, classes)
     if memory is None:
         return
     try:
-        network.classifier = memory_classifier.of_weights(checkpoint.weights, memory, len(checkpoint.manifest.labels))
+        network.classifier = memory_classifier.of_weights(checkpoint.weights, memory, classes)
     except ValueError as error:
         raise CheckpointError(f"{checkpoint.title}: {error}; give a checkpoint as korsal-train wrote it") from error
 

@@ -148,6 +148,19 @@ def test_weights_of_another_network(
     )
 
 
+def test_a_weight_without_a_name(kept: Checkpoint, tmp_path: Path) -> None:
+    nameless: dict[Any, Any] = {**kept.weights, 3: torch.zeros(1)}
+    checkpoints.save(replace(kept, weights=nameless), tmp_path / "x.pt")
+    assert "calls one of its weights 3, which is no name" in refusal(tmp_path / "x.pt")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers(value: float, kept: Checkpoint) -> None:
+    broken = {**kept.weights, "box.3.bias": torch.full_like(kept.weights["box.3.bias"], value)}
+    with pytest.raises(CheckpointError, match=r"tiny: the weights are broken \(box\.3\.bias holds nan or infinity\)"):
+        checkpoints.detector(replace(kept, weights=broken))
+
+
 def test_a_disk_that_fills_leaves_the_checkpoint_of_before(kept: Checkpoint, tmp_path: Path) -> None:
     checkpoints.save(kept, tmp_path / "last.pt")
     before = (tmp_path / "last.pt").read_bytes()

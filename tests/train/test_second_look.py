@@ -118,11 +118,19 @@ def test_a_checkpoint_that_has_none_is_named(
     assert not (tmp_path / "y.pt").exists()
 
 
-def test_weights_of_one_that_cannot_be_are_named(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("lateral.1.0.weight", torch.zeros(3)),
+        ("lateral.1.0.weight", torch.zeros(16, 7, 1, 1)),  # of maps that no detector has
+        ("last.weight", torch.zeros(3, 3)),
+    ],
+)
+def test_weights_of_one_that_cannot_be_are_named(name: str, value: torch.Tensor, folder: Path, tmp_path: Path) -> None:
     made = checkpoints.load(looked(folder, "plain/best.pt", "whole.pt"))
-    name = f"{PREFIX}lateral.1.0.weight"
-    checkpoints.save(replace(made, weights={**made.weights, name: torch.zeros(3)}), tmp_path / "broken.pt")
-    with pytest.raises(checkpoints.CheckpointError, match=rf"broken\.pt: the weights are of another network .*{name}"):
+    checkpoints.save(replace(made, weights={**made.weights, f"{PREFIX}{name}": value}), tmp_path / "broken.pt")
+    message = rf"broken\.pt: the weights are of another network .*{PREFIX}{name}"
+    with pytest.raises(checkpoints.CheckpointError, match=message):
         checkpoints.detector(checkpoints.load(tmp_path / "broken.pt"))
 
 

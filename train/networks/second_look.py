@@ -103,9 +103,6 @@ def shifted(boxes: Tensor, changes: Tensor) -> Tensor:
     return torch.cat([centre - side / 2, centre + side / 2], dim=-1)
 
 
-def of_weights(weights: Mapping[str, Any], classes: int) -> SecondLook | None:
-    """That of a detector of so many classes that has one, its weights still to be loaded."""
-    held = [weights.get(f"{PREFIX}lateral.{number}.0.weight") for number in range(3)]
-    if held == [None, None, None]:
-        return None
-    return SecondLook([one.shape[1] if isinstance(one, Tensor) and one.ndim > 1 else 1 for one in held], classes)
+def of_weights(weights: Mapping[str, Any], channels: Sequence[int], classes: int) -> SecondLook | None:
+    """That of a detector with such maps and so many classes that has one, its weights still to be loaded."""
+    return SecondLook(channels, classes) if any(name.startswith(PREFIX) for name in weights) else None
