@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from convert import graft_check
 from convert.calibration import FramePair
@@ -153,10 +154,21 @@ def _alike(exact: ComparedModel, converted: ComparedModel) -> None:
     one, other = (_comparable(model.engine.manifest) for model in (exact, converted))
     for name in COMPARED:
         if getattr(one, name) != getattr(other, name):
+            what, theirs, its = _difference(name, getattr(one, name), getattr(other, name))
             raise CheckError(
-                f"{converted.path}: its {name} is {getattr(other, name)}, that of {exact.path} {getattr(one, name)}; "
+                f"{converted.path}: its {what} is {its}, that of {exact.path} {theirs}; "
                 "compare a model with the one it was made from"
             )
+
+
+def _difference(name: str, one: Any, other: Any) -> tuple[str, Any, Any]:
+    """The name of what differs, and both: of records their first fields that do, like `memory.interval`."""
+    if None in (one, other):
+        return name, "none" if one is None else "one", "none" if other is None else "one"
+    if not is_dataclass(one):
+        return name, one, other
+    field = next(field.name for field in fields(one) if getattr(one, field.name) != getattr(other, field.name))
+    return f"{name}.{field}", getattr(one, field), getattr(other, field)
 
 
 def _comparable(manifest: Manifest) -> Manifest:
