@@ -13,17 +13,24 @@ import onnx
 from edge import files
 from edge import manifest as manifests
 from edge.engines.onnx_network import without_preprocessing
+from edge.engines.protobuf import ProtobufError
 from edge.manifest import Manifest
 from train.onnx_reading import OnnxFileError as OnnxFileError
 from train.onnx_reading import read as read
 
 
 def read_network(path: Path) -> tuple[onnx.ModelProto, Manifest]:
-    """As `read`, of a file that prepares frames itself only the network, which takes the prepared INPUT."""
+    """As `read`, of a file that prepares frames itself only the network, which takes the prepared INPUT.
+
+    Raises OnnxFileError.
+    """
     model, manifest = read(path)
     if manifest.preprocessing == "outside":
         return model, manifest
-    content, outside = without_preprocessing(model.SerializeToString(), manifest)
+    try:
+        content, outside = without_preprocessing(model.SerializeToString(), manifest)
+    except ProtobufError as error:
+        raise OnnxFileError(f"{path}: {error}; export it again") from error
     return onnx.load_model_from_string(content), outside
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,13 @@ def test_a_place_that_takes_no_file_is_named_before_the_work(tiny: Path, tmp_pat
     with pytest.raises(OnnxFileError, match=r"cannot be written \(Is a directory\)"):
         onnx_file.check_output(tiny, tmp_path)
     assert (tmp_path / "pipe.onnx").is_fifo()
+
+
+def test_a_manifest_that_names_a_preprocessing_that_is_not_there(tiny: Path, tmp_path: Path) -> None:
+    model, manifest = onnx_file.read(tiny)
+    onnx_file.write(model, replace(manifest, preprocessing="graph"), tmp_path / "edited.onnx")
+    with pytest.raises(OnnxFileError, match=r"edited\.onnx: it has no tensor image .*; export it again"):
+        onnx_file.read_network(tmp_path / "edited.onnx")
 
 
 def test_a_candidate_goes_unless_it_was_accepted(tmp_path: Path) -> None:
