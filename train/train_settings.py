@@ -20,6 +20,7 @@ RequestedPrecision = Literal[
 
 SMALLEST_SIDE = 64  # pixels; below it the grid has fewer cells than the decoder takes peaks
 LARGEST_RATE = 10.0  # of the backbone, as a share of the learning rate
+LARGEST_SEED = 2**63 - 1  # of torch's random numbers
 LARGEST_SIDE = 4096  # pixels, as manifests allow
 EARLIER_DEFAULTS: Mapping[str, Any] = {
     "architecture": LITE,
@@ -124,8 +125,8 @@ def faults(settings: TrainSettings, processes: int) -> list[str]:
         found.append(f"--box-loss {settings.losses.box:g}: give 0 or more, like 1")
     elif settings.losses.box and settings.architecture != LITE:
         found.append(f"--box-loss: only --arch {LITE} has it, not {settings.architecture}; leave one of them out")
-    if settings.seed < 0:
-        found.append(f"--seed {settings.seed}: give 0 or more")
+    if not 0 <= settings.seed <= LARGEST_SEED:
+        found.append(f"--seed {settings.seed}: give 0 to {LARGEST_SEED}")
     if settings.memory and settings.architecture not in (LITE, YOWO_LITE):
         takers = f"--arch {LITE} and {YOWO_LITE} take"
         found.append(f"--memory: only {takers} one, not {settings.architecture}; leave one of them out")
@@ -141,7 +142,7 @@ def _of_several(settings: TrainSettings) -> list[str]:
     if settings.shares and len(settings.shares) != count:
         numbers = ",".join(f"{share:g}" for share in settings.shares)
         found.append(f"--share {numbers}: give one number for each data set, {count} in all, with commas between")
-    if not all(math.isfinite(share) and share > 0 for share in settings.shares):
+    if not math.isfinite(sum(settings.shares)) or not all(share > 0 for share in settings.shares):
         found.append("--share: give numbers above 0, like 1,2; leave a data set away to take nothing of it")
     return found
 

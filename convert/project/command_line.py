@@ -25,6 +25,7 @@ from train.evaluation.columns import ColumnError
 from train.evaluation.scoring import ScoreError
 from train.evaluation.splits import EvaluationError
 from train.open_model import ModelError
+from train.train_settings import LARGEST_SEED
 
 ACTOR_MODEL = "models/korsal-actor.onnx"  # finds people who do something
 ERRORS = (
@@ -159,7 +160,9 @@ def _added(
 
 
 def _add_new(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--actions", nargs="+", default=[], metavar="NAME", help="to learn, with spaces or commas between")
+    parser.add_argument(
+        "--actions", nargs="+", default=[], metavar="NAME", help="to learn, with spaces or commas between"
+    )
 
 
 def _add_propose(parser: argparse.ArgumentParser) -> None:
@@ -179,7 +182,7 @@ def _add_propose(parser: argparse.ArgumentParser) -> None:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--samples", type=whole_number(1), default=steps.SAMPLES, help="frames to learn from; default: %(default)s")
-    add("--seed", type=whole_number(0), default=0, help="another one gives another run; default: 0")
+    add("--seed", type=whole_number(0, LARGEST_SEED), default=0, help="another one gives another run; default: 0")
     everything = "learn from all videos and hold out none: nothing is scored, and start scores stay the default"
     add("--all-groups", action="store_true", help=everything)
     add("--again", action="store_true", help="teach anew although nothing has changed")

@@ -26,7 +26,12 @@ def test_the_defaults_are_good() -> None:
         ({"learning_rate": float("nan")}, "--learning-rate nan: give a number above 0, like 0.001"),
         ({"learning_rate": float("inf")}, "--learning-rate inf: give a number above 0, like 0.001"),
         ({"validate_every": 0}, "--validate-every 0: give at least 1 sample"),
-        ({"seed": -1}, "--seed -1: give 0 or more"),
+        ({"seed": -1}, "--seed -1: give 0 to 9223372036854775807"),
+        ({"seed": 2**63}, "--seed 9223372036854775808: give 0 to 9223372036854775807"),
+        (
+            {"data": ("a", "b"), "shares": (1e308, 1e308)},
+            "--share: give numbers above 0, like 1,2; leave a data set away to take nothing of it",
+        ),
         ({"patience": -1}, "--patience -1: give 0 or more"),
         ({"backbone_rate": -0.5}, "--backbone-rate -0.5: give 0 to 10"),
         ({"backbone_rate": float("nan")}, "--backbone-rate nan: give 0 to 10"),
