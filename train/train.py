@@ -3,7 +3,7 @@
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     words = sys.argv[1:] if arguments is None else arguments
     if words and words[0] in COMMANDS:
-        return COMMANDS[words[0]](words[1:])
+        return _of_command(COMMANDS[words[0]], words[1:])
     options = train_options.parser().parse_args(words)
     try:
         device = processes.device(options.device)
@@ -113,6 +113,15 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"korsal-train: stopped after {where}; continue with --resume", file=sys.stderr)
         return 128 + stop.signal
     return 0
+
+
+def _of_command(command: Callable[[Sequence[str]], int], words: Sequence[str]) -> int:
+    """The exit status of one of COMMANDS, whose files appear whole or not at all."""
+    try:
+        return command(words)
+    except KeyboardInterrupt:
+        print("korsal-train: stopped", file=sys.stderr)
+        return 130
 
 
 def prepare(
