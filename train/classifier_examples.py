@@ -14,6 +14,9 @@ from train.memory_features import MemoryFeatures, MemoryVideos
 from train.networks.memory_classifier import pooled
 from train.networks.memory_fusion import placed
 from train.networks.movinet import map_grids
+from train.training_step import TrainingError
+
+LEAST = 2  # examples; one has no spread to scale it by
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def places_of(groups: Sequence[ActionGroup], count: int) -> list[int]:
 def examples(
     videos: Sequence[VideoAnnotation], groups: Sequence[ActionGroup], count: int, memory: MemoryVideos, seed: int
 ) -> ClassifierExamples:
-    """Those of these videos, one frame for each step of the memory. Raises FrameError."""
+    """Those of these videos, one frame for each step of the memory. Raises FrameError, TrainingError for too few."""
     random = np.random.default_rng(seed)
     places = places_of(groups, count)
     parts = []
@@ -90,6 +93,11 @@ def examples(
         ]
         if found:
             parts.append(_with_maps(found, memory[video.name], sum(group.outputs for group in groups)))
+    shown = sum(len(part[0]) for part in parts)
+    if shown < LEAST:
+        raise TrainingError(
+            f"the classifier has {shown} of {LEAST} examples that it needs at least; annotate more frames"
+        )
     return ClassifierExamples(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 

@@ -19,6 +19,7 @@ from train.networks.decoder import Decoder, Heads
 from train.networks.lite import LiteDetector
 from train.networks.second_look import SecondLook, shifted
 from train.samples import Samples
+from train.training_step import TrainingError
 
 BATCH, RATE, DECAY = 8, 2e-3, 0.02
 AGAIN, KEPT = 3, 32  # how often a batch is learnt from besides, of how many at a time: 440 MB at 288×224
@@ -63,21 +64,34 @@ def learn(network: LiteDetector, look: SecondLook, batches: Iterable[Mapping[str
     """Fill a second look in place from so many batches of BoxedSamples: AdamW, one cycle, 1 − IoU of boxes.
 
     Each is learnt from as it comes, and others of the last KEPT of them again, for the detector, which they have passed
-    through once, takes most of the time. `network`: in evaluation mode. Draws from torch's own random numbers.
+    through once, takes most of the time. `network`: in evaluation mode. Draws from torch's own random numbers. Raises
+    TrainingError where no batch has anything to learn from.
     """
     decoder = Decoder(network, PEAKS)
     optimizer = torch.optim.AdamW(look.parameters(), lr=RATE, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=count * (1 + AGAIN) + 1)
     kept: deque[_Seen] = deque(maxlen=KEPT)
     look.train()
+    shown = False
     for batch in batches:
         kept.append(_seen(decoder, batch))
+        shown = shown or bool(_known(batch[BOXES]).any())
         for number in (len(kept) - 1, *torch.randint(len(kept), (AGAIN,)).tolist()):
             optimizer.zero_grad()
             _loss(look, kept[number]).backward()
             optimizer.step()
             schedule.step()
     look.eval()
+    if not shown:
+        raise TrainingError(
+            f"no sample shows a person of {LEAST_SIDE:g} pixels or more; look at the annotations with korsal-train "
+            "check, or give more --samples"
+        )
+
+
+def _known(truth: Tensor) -> Tensor:
+    """Which of the true boxes (B, TRUE_BOXES, 4) are large enough to learn from."""
+    return (truth[:, :, 2:] - truth[:, :, :2]).amin(dim=2) >= LEAST_SIDE
 
 
 @torch.no_grad()
@@ -100,7 +114,7 @@ def examples(truth: Tensor, boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tens
 
     `truth` (B, TRUE_BOXES, 4), zeros where there are fewer; `boxes` (B, K, 4) and `scores` (B, K) as they were found.
     """
-    known = (truth[:, :, 2:] - truth[:, :, :2]).amin(dim=2) >= LEAST_SIDE  # (B, TRUE_BOXES)
+    known = _known(truth)  # (B, TRUE_BOXES)
     overlaps = overlap(boxes[:, :, None], truth[:, None]) * known[:, None]
     nearest, which = overlaps.max(dim=2)  # (B, K)
     good = (nearest > LEAST_OVERLAP) & (scores > LEAST_SCORE)

@@ -13,6 +13,7 @@ from train.datasets.annotation_records import GroundTruthTube, VideoAnnotation
 from train.memory_features import MemoryFeatures
 from train.networks.memory_classifier import MemoryClassifier
 from train.networks.movinet import memory_network
+from train.training_step import TrainingError
 
 torch.set_num_threads(1)
 ANSWERS = 3
@@ -76,6 +77,14 @@ def test_frames_without_an_action_are_examples_of_none(memory: MemoryFeatures) -
     both = examples([video()], groups, 2, {"a": memory}, 0)
     assert both.group.tolist() == [0, 0, 0, 1, 1, 1]
     assert both.goal.argmax(dim=1).tolist() == [1, 1, 1, 3, 3, 3]
+
+
+def test_too_few_to_learn_from(memory: MemoryFeatures) -> None:
+    group = [ActionGroup((0,), False)]
+    with pytest.raises(TrainingError, match="the classifier has 0 of 2 examples"):
+        examples([], group, 1, {"a": memory}, 0)
+    with pytest.raises(TrainingError, match="the classifier has 1 of 2 examples"):
+        examples([video(tube(0, 0, 4))], group, 1, {"a": memory}, 0)
 
 
 def test_it_learns_what_maps_tell() -> None:
