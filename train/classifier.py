@@ -17,7 +17,6 @@ from train import checkpoint as checkpoints
 from train import (
     classifier_examples,
     classifier_training,
-    output_paths,
     run_samples,
     trained_on,
     validation,
@@ -27,6 +26,7 @@ from train.checkpoint import Checkpoint, CheckpointError
 from train.classifier_examples import ActionGroup, ClassifierExamples
 from train.datasets.annotation_records import AnnotationError
 from train.datasets.packed_video import FrameError
+from train.networks import second_look
 from train.networks.lite import LiteDetector
 from train.networks.memory_classifier import PREFIX, MemoryClassifier
 from train.networks.movinet_weights import MovinetError
@@ -37,6 +37,7 @@ from train.validation import PartScore, ValidationPart
 ERRORS = (AnnotationError, CaptureError, CheckpointError, FrameError, MovinetError, OutputPathError, TrainingError)
 GAINS = (0.0, 0.5, 1.0)  # of which one is chosen; what lies between scores alike
 USUAL_GAIN = 0.5  # where nothing is held out to choose by
+LARGEST_GAIN = 10.0  # beyond it one probability decides alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     progress.enable(not options.no_progress)
     try:
-        output_paths.check(options.out, "-o")
+        trained_on.check_output(options.checkpoint, options.out)
         given = _gain_of(options.gain_of, checkpoints.load(options.checkpoint)) if options.gain_of else None
         run = prepare(options.checkpoint, options.cache, options.seed, options.data)
         network, classifier = _learnt(run, options.seed)
@@ -81,6 +82,13 @@ def prepare(checkpoint: Path, cache: Path, seed: int, data_sets: Sequence[str] =
     saved = checkpoints.load(checkpoint)
     if saved.manifest.architecture != LITE or saved.manifest.memory is None:
         raise CheckpointError(f"{checkpoint}: only --arch {LITE} trained with --memory has a classifier of it")
+    if any(name.startswith(second_look.PREFIX) for name in saved.weights):
+        raise CheckpointError(
+            f"{checkpoint}: has a second look, which reads the classifier's scores; give the checkpoint before it, "
+            "and learn it anew"
+        )
+    weights = {name: value for name, value in saved.weights.items() if not name.startswith(PREFIX)}
+    checkpoints.detector(replace(saved, weights=weights))  # it refuses before minutes of decoding
     before = trained_on.load(saved, cache, data_sets, answers=True)
     data, memory = before.data, before.memory
     manifest = replace(saved.manifest, memory=before.network)
@@ -88,7 +96,6 @@ def prepare(checkpoint: Path, cache: Path, seed: int, data_sets: Sequence[str] =
     groups = classifier_examples.groups_of([part.labels for part in data.parts], videos, count)
     found = classifier_examples.examples(videos, groups, count, memory, seed)
     scored = run_samples.validated(data, before.settings.validation_stride, before.packed, manifest, memory)
-    weights = {name: value for name, value in saved.weights.items() if not name.startswith(PREFIX)}
     return ClassifierRun(replace(saved, manifest=manifest, weights=weights), groups, found, scored)
 
 
@@ -109,7 +116,17 @@ def _gain_of(path: Path, saved: Checkpoint) -> torch.Tensor:
     gain = other.weights.get(f"{PREFIX}gain")
     if not isinstance(gain, torch.Tensor) or other.manifest.labels != saved.manifest.labels:
         raise CheckpointError(f"{path}: has no classifier of these actions; give what korsal-train classifier wrote")
+    if gain.shape != (len(saved.manifest.labels),) or not bool(((gain >= 0) & (gain <= LARGEST_GAIN)).all()):
+        raise CheckpointError(f"{path}: its gains are not from 0 to {LARGEST_GAIN:g}, one for each action; give --gain")
     return gain
+
+
+def _gain(text: str) -> float:
+    """The type of --gain."""
+    value = number(text)
+    if not 0 <= value <= LARGEST_GAIN:
+        raise argparse.ArgumentTypeError(f"{text}: give a number from 0 to {LARGEST_GAIN:g}, like {USUAL_GAIN:g}")
+    return value
 
 
 def choose_gains(network: LiteDetector, classifier: MemoryClassifier, run: ClassifierRun) -> None:
@@ -146,6 +163,6 @@ def parser() -> argparse.ArgumentParser:
     )
     trained_on.add_options(made, "best.pt of a run with --memory")
     gain = made.add_mutually_exclusive_group()
-    gain.add_argument("--gain", type=number, help="how much it counts; default: chosen, without videos held out 0.5")
+    gain.add_argument("--gain", type=_gain, help="how much it counts; default: chosen, without videos held out 0.5")
     gain.add_argument("--gain-of", type=Path, metavar="FILE.pt", help="count as much as in this other detector")
     return made

@@ -15,7 +15,7 @@ from edge.manifest import LITE, Manifest
 from edge.terminal import progress
 from edge.terminal.arguments import Parser, whole_number
 from train import checkpoint as checkpoints
-from train import output_paths, run_samples, second_look_training, trained_on
+from train import run_samples, second_look_training, trained_on
 from train.batches import BatchError, loaded
 from train.checkpoint import Checkpoint, CheckpointError
 from train.datasets.annotation_records import AnnotationError
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     progress.enable(not options.no_progress)
     try:
-        output_paths.check(options.out, "-o")
+        trained_on.check_output(options.checkpoint, options.out)
         saved = checkpoints.load(options.checkpoint)
         network = learnt(saved, options.cache, options.samples, options.seed, options.data)
         checkpoints.save(replace(saved, weights=network.state_dict(), progress={}), options.out)
@@ -68,10 +68,10 @@ def learnt(saved: Checkpoint, cache: Path, samples: int, seed: int, data_sets: S
     if saved.manifest.architecture != LITE:
         raise CheckpointError(f"{saved.title}: only --arch {LITE} has a second look at its boxes")
     memory = saved.manifest.memory
-    trained = trained_on.load(saved, cache, data_sets, answers=memory is not None and bool(memory.answers))
     weights = {name: value for name, value in saved.weights.items() if not name.startswith(PREFIX)}
-    network = checkpoints.detector(replace(saved, weights=weights))
+    network = checkpoints.detector(replace(saved, weights=weights))  # it refuses before minutes of decoding
     assert isinstance(network, LiteDetector)
+    trained = trained_on.load(saved, cache, data_sets, answers=memory is not None and bool(memory.answers))
     look = _learnt(network, _samples(trained, saved.manifest, samples, seed), seed)
     stride, packed = trained.settings.validation_stride, trained.packed
     for part in run_samples.validated(trained.data, stride, packed, saved.manifest, trained.memory):

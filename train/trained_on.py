@@ -10,11 +10,12 @@ import torch
 from edge.memory_network import MemoryNetwork
 from edge.terminal import progress
 from edge.terminal.arguments import path_as_text, whole_number
-from train import memory_engine, memory_features, memory_weights, train_settings, training_data
+from train import memory_engine, memory_features, memory_weights, output_paths, train_settings, training_data
 from train.checkpoint import Checkpoint, CheckpointError
 from train.datasets.packed_video import PackedVideo
 from train.memory_features import MemoryVideos
-from train.train_settings import TrainSettings
+from train.output_paths import OutputPathError
+from train.train_settings import LARGEST_SEED, TrainSettings
 from train.training_data import TrainingData
 
 CPU = torch.device("cpu")
@@ -38,6 +39,11 @@ def load(saved: Checkpoint, cache: Path, data_sets: Sequence[str] = (), answers:
     FrameError, MovinetError, TrainingError.
     """
     settings = settings_of(saved)
+    if settings.architecture != saved.manifest.architecture:
+        raise CheckpointError(
+            f"{saved.title}: was trained as {settings.architecture}, and its manifest says "
+            f"{saved.manifest.architecture}; give a checkpoint as korsal-train wrote it"
+        )
     settings = replace(settings, data=tuple(data_sets) or settings.data)
     data, remembers = training_data.load(settings), saved.manifest.memory
     weights = memory_engine.weights_path(saved)
@@ -63,8 +69,18 @@ def add_options(parser: argparse.ArgumentParser, checkpoint: str) -> None:
     add("--data", type=path_as_text, nargs="+", default=(), help="its data sets, where they have moved since")
     add("-o", "--out", type=Path, required=True, help="the checkpoint to write")
     add("--cache", type=Path, default=Path("runs/cache"), help="of the run: decoded frames and maps; %(default)s")
-    add("--seed", type=whole_number(0), default=0, help="of what is drawn while it learns; %(default)s")
+    add("--seed", type=whole_number(0, LARGEST_SEED), default=0, help="of what is drawn while it learns; %(default)s")
     progress.add_option(parser)
+
+
+def check_output(checkpoint: Path, out: Path) -> None:
+    """Before the work: OutputPathError where no checkpoint can be written, or in the place of the one that was given.
+
+    That one is what a run is resumed with, or begun again with.
+    """
+    output_paths.check(out, "-o", ".pt")
+    if out.exists() and checkpoint.exists() and out.samefile(checkpoint):
+        raise OutputPathError(f"{out}: is the checkpoint to add to, which stays as it is; give -o another name")
 
 
 def settings_of(saved: Checkpoint) -> TrainSettings:

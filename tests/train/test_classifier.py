@@ -19,6 +19,8 @@ from train import checkpoint as checkpoints
 from train import classifier, memory_engine, trained_on
 from train.networks.lite import LiteDetector
 from train.networks.memory_classifier import PREFIX
+from train.networks.second_look import PREFIX as LOOK
+from train.networks.second_look import SecondLook
 from train.train import learn, main, prepare
 
 torch.set_num_threads(1)
@@ -152,6 +154,34 @@ def test_what_cannot_be_is_refused_before_a_video_is_decoded(
     assert main(["classifier", str(tmp_path / "best.pt"), "-o", str(tmp_path / "out.pt"), "--cache", str(cache)]) == 1
     assert "was trained with other weights of its memory" in capsys.readouterr().err
     assert not cache.exists()
+
+
+@pytest.mark.parametrize("gain", [torch.zeros(5), torch.full((2,), float("nan")), torch.full((2,), -1.0)])
+def test_gains_that_cannot_be_are_not_taken_over(
+    gain: torch.Tensor, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    best = folder / "held" / "best.pt"
+    saved = checkpoints.load(best)
+    checkpoints.save(replace(saved, weights={**saved.weights, f"{PREFIX}gain": gain}), tmp_path / "other.pt")
+    words = ["classifier", str(best), "-o", str(tmp_path / "out.pt"), "--cache", str(folder / "cache")]
+    assert main([*words, "--gain-of", str(tmp_path / "other.pt")]) == 1
+    assert "other.pt: its gains are not from 0 to 10, one for each action; give --gain" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", [["--gain", "nan"], ["--gain=-1"], ["--gain", "1e38"], ["--seed", str(2**64)]])
+def test_numbers_that_cannot_be_are_named(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["classifier", "best.pt", "-o", "out.pt", *wrong])
+    assert "give a" in capsys.readouterr().err
+
+
+def test_a_second_look_is_learnt_after_it(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    saved = checkpoints.load(folder / "held" / "best.pt")
+    look = SecondLook((64, 40, 112), 2).state_dict()
+    weights = {**saved.weights, **{f"{LOOK}{name}": value for name, value in look.items()}}
+    checkpoints.save(replace(saved, weights=weights), tmp_path / "looking.pt")
+    assert main(["classifier", str(tmp_path / "looking.pt"), "-o", str(tmp_path / "out.pt")]) == 1
+    assert "looking.pt: has a second look, which reads the classifier's scores; give" in capsys.readouterr().err
 
 
 def test_weights_of_a_classifier_that_cannot_be_are_named(folder: Path, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """A second look is learnt from what a run learned from, and from nothing else of it."""
 
+import pickle
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -132,6 +134,52 @@ def test_weights_of_one_that_cannot_be_are_named(name: str, value: torch.Tensor,
     message = rf"broken\.pt: the weights are of another network .*{PREFIX}{name}"
     with pytest.raises(checkpoints.CheckpointError, match=message):
         checkpoints.detector(checkpoints.load(tmp_path / "broken.pt"))
+
+
+def test_what_cannot_be_is_refused_before_a_video_is_decoded(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    best, out, cache = folder / "plain" / "best.pt", tmp_path / "out.pt", tmp_path / "cache"
+    saved = checkpoints.load(best)
+    other, cut = tmp_path / "other.pt", tmp_path / "cut.pt"
+    checkpoints.save(replace(saved, settings={**saved.settings, "architecture": "res_18"}), other)
+    checkpoints.save(replace(saved, weights=dict(list(saved.weights.items())[:-1])), cut)
+    for given, wanted, message in (
+        (best, best, "is the checkpoint to add to, which stays as it is; give -o another name"),
+        (best, tmp_path / "out.onnx", "give -o a name that ends in .pt"),
+        (cut, out, "the weights are of another network than its manifest says"),
+        (other, out, "was trained as res_18, and its manifest says lite"),
+    ):
+        assert main(["second-look", str(given), "-o", str(wanted), "--cache", str(cache)]) == 1
+        assert message in capsys.readouterr().err
+    assert not cache.exists()
+
+
+def test_samples_without_a_person_teach_nothing(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(folder / "data", tmp_path / "data")
+    videos = pickle.loads((tmp_path / "data" / "pyannot.pkl").read_bytes())
+    for video in videos.values():
+        video["annotations"][0]["boxes"][:, 2:] = 1
+    (tmp_path / "data" / "pyannot.pkl").write_bytes(pickle.dumps(videos))
+    words = ["second-look", str(folder / "plain" / "best.pt"), "-o", str(tmp_path / "out.pt"), "--samples", "6"]
+    assert main([*words, "--cache", str(folder / "cache"), "--data", str(tmp_path / "data")]) == 1
+    assert "no sample shows a person of 4 pixels or more" in capsys.readouterr().err
+    assert not (tmp_path / "out.pt").exists()
+
+
+def test_it_ends_in_one_sentence_when_it_is_stopped(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("train.second_look_training.learn", interrupted)
+    words = ["second-look", str(folder / "plain" / "best.pt"), "-o", str(tmp_path / "out.pt")]
+    assert main([*words, "--cache", str(folder / "cache")]) == 130
+    assert capsys.readouterr().err == "korsal-train: stopped\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_examples_are_found_boxes_near_a_true_one_and_true_ones_moved() -> None:
