@@ -18,6 +18,8 @@ from edge.manifest import Manifest
 from train.onnx_reading import OnnxFileError as OnnxFileError
 from train.onnx_reading import read as read
 
+SUFFIX = ".onnx"  # by which these are told from checkpoints
+
 
 def read_network(path: Path) -> tuple[onnx.ModelProto, Manifest]:
     """As `read`, of a file that prepares frames itself only the network, which takes the prepared INPUT.
@@ -51,6 +53,8 @@ def check_output(source: Path, output: Path) -> None:
         files.check_writable(output)
     except OSError as error:
         raise _unwritable(output, error) from error
+    if output.suffix != SUFFIX:
+        raise OnnxFileError(f"{output}: would not be read back; give -o a name that ends in {SUFFIX}")
 
 
 @contextmanager

@@ -58,9 +58,15 @@ def test_a_place_that_takes_no_file_is_named_before_the_work(tiny: Path, tmp_pat
     os.mkfifo(tmp_path / "pipe.onnx")
     with pytest.raises(OnnxFileError, match=r"pipe\.onnx: cannot be written \(it is a device or a pipe\); "):
         onnx_file.check_output(tiny, tmp_path / "pipe.onnx")
+    (tmp_path / "folder.onnx").mkdir()
     with pytest.raises(OnnxFileError, match=r"cannot be written \(Is a directory\)"):
-        onnx_file.check_output(tiny, tmp_path)
+        onnx_file.check_output(tiny, tmp_path / "folder.onnx")
     assert (tmp_path / "pipe.onnx").is_fifo()
+
+
+def test_a_name_that_would_not_be_read_back(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(OnnxFileError, match=r"new\.pt: would not be read back; give -o a name that ends in \.onnx"):
+        onnx_file.check_output(tiny, tmp_path / "new.pt")
 
 
 def test_a_manifest_that_names_a_preprocessing_that_is_not_there(tiny: Path, tmp_path: Path) -> None:
