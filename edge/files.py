@@ -151,14 +151,17 @@ def _same_when_normalised(path: Path) -> list[Path]:
 
 
 def _require_plain(path: Path) -> None:
-    """Raise OSError where no file may take the place of `path`: renamed onto /dev/null, it would be the new one."""
+    """Raise OSError where no file may take the place of `path`: renamed onto /dev/null, it would be the new one.
+
+    A link is what it leads to, as /dev/stdout.
+    """
     try:
-        mode = path.lstat().st_mode
+        mode = path.stat().st_mode
     except FileNotFoundError:
         return
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+    if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "it is a device or a pipe", str(path))
 
 

@@ -113,11 +113,12 @@ def test_whether_a_file_can_be_written_is_known_beforehand(tmp_path: Path) -> No
 
 
 def test_no_file_takes_the_place_of_a_device_a_pipe_or_a_folder(tmp_path: Path) -> None:
-    pipe, folder, new = (tmp_path / name for name in ("pipe", "folder", "new"))
+    pipe, folder, new, link = (tmp_path / name for name in ("pipe", "folder", "new", "stdout"))
     os.mkfifo(pipe)
     folder.mkdir()
     new.touch()
-    for taken, said in ((pipe, "it is a device or a pipe"), (folder, "Is a directory")):
+    link.symlink_to(pipe)
+    for taken, said in ((pipe, "it is a device or a pipe"), (link, "a device"), (folder, "Is a directory")):
         with pytest.raises(OSError, match=said):
             write_atomically(taken, b"x")
         with pytest.raises(OSError, match=said):
@@ -125,7 +126,8 @@ def test_no_file_takes_the_place_of_a_device_a_pipe_or_a_folder(tmp_path: Path) 
         with pytest.raises(OSError, match=said):
             move_into_place(new, taken)
     assert pipe.is_fifo()
-    assert set(tmp_path.iterdir()) == {pipe, folder, new}
+    assert link.is_symlink()
+    assert set(tmp_path.iterdir()) == {pipe, folder, new, link}
 
 
 def test_a_name_in_another_unicode_form_is_found(tmp_path: Path) -> None:
