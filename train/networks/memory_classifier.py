@@ -23,7 +23,7 @@ HIDDEN = 64
 AROUND = 3  # cells, of the square whose mean stands for a person
 LEAST = 1e-3  # a probability's; beyond the frame all have it
 PREFIX = "classifier."  # of its weights in a detector's
-DROPPED, DROPPED_HIDDEN = 0.25, 0.5  # shares of its inputs and of what it makes of them, while it learns
+DROPPED = 0.5  # share of its inputs, and of what it makes of them, while it learns
 
 
 class MemoryClassifier(nn.Module):
@@ -48,7 +48,7 @@ class MemoryClassifier(nn.Module):
         self.near = nn.Conv2d(channels, HIDDEN, 1, bias=False)
         self.last = nn.Conv2d(HIDDEN, sum(groups), 1)
         self._slices = tuple(int(count) for count in groups)
-        self.dropout, self.hidden_dropout = nn.Dropout(DROPPED), nn.Dropout(DROPPED_HIDDEN)
+        self.dropout, self.hidden_dropout = nn.Dropout(DROPPED), nn.Dropout(DROPPED)
 
     def forward(self, average: Tensor, answers: Tensor, placement: Tensor, cells: tuple[int, int]) -> Tensor:
         """What to add at `cells` (rows, columns) of the detector's heatmaps."""
