@@ -164,7 +164,7 @@ def _alike(exact: ComparedModel, converted: ComparedModel) -> None:
 def _difference(name: str, one: Any, other: Any) -> tuple[str, Any, Any]:
     """The name of what differs, and both: of records their first fields that do, like `memory.interval`."""
     if None in (one, other):
-        return name, "none" if one is None else "one", "none" if other is None else "one"
+        return name, "there" if one else "missing", "there" if other else "missing"
     if not is_dataclass(one):
         return name, one, other
     field = next(field.name for field in fields(one) if getattr(one, field.name) != getattr(other, field.name))

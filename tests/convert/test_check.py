@@ -93,7 +93,7 @@ Change = Callable[[Manifest], Manifest]
         (lambda m: replace(m, labels=("Run", "Sit")), "its labels is ('Run', 'Sit')"),
         (lambda m: replace(m, width=128), "its width is 128"),
         (lambda m: replace(m, motion=MotionSettings("ssim")), "its motion.kind is ssim, that of"),
-        (lambda m: replace(m, memory=described("a" * 64)), "its memory is one, that of"),
+        (lambda m: replace(m, memory=described("a" * 64)), "its memory is there, that of"),
         (lambda m: replace(m, rate=10.0), "its rate is 10.0"),
         (lambda m: replace(m, nms_iou=0.4), "its nms_iou is 0.4"),
     ],
