@@ -46,11 +46,15 @@ def write(model: onnx.ModelProto, manifest: Manifest, output: Path) -> None:
 
 
 def check_output(source: Path, output: Path) -> None:
-    """Before the work: OnnxFileError where no file can be written, or in the place of what it is made from."""
+    """Before the work: OnnxFileError where no file can be written, or in the place of what it is made from.
+
+    Missing folders are only made with the file.
+    """
     if output.exists() and source.exists() and output.samefile(source):
         raise OnnxFileError(f"{output}: is what it would be made from; choose another -o")
+    folder = next((one for one in output.parents if one.exists()), output.parent)
     try:
-        files.check_writable(output)
+        files.check_writable(folder / output.name)
     except OSError as error:
         raise _unwritable(output, error) from error
     if output.suffix != SUFFIX:
