@@ -51,4 +51,5 @@ def _setting(line: Mapping[str, Any]) -> str:
     words = ["ImageNet's weights" if of["start"] == "ImageNet" else "weights that know other actions"]
     words += ["a memory"] if line.get("memory") else []
     words += ["backbone frozen"] if of["backbone"] == "frozen" else []
+    words += [f"{name} {of[name]:g}" for name in ("samples", "rate") if name in of]
     return ", ".join([*words, *([] if of["negatives"] else ["no negatives"])])
