@@ -5,7 +5,7 @@
 DATA is a data set as korsal-train takes it, NEW are actions that WEIGHTS have not seen, so train those without them.
 `--vary` chooses what is compared at each number of scenes: `scenes` alone, `start` (WEIGHTS against ImageNet's),
 `backbone` (all against frozen), `negatives` (quiet videos of other actions against none), `samples` (1,500 and 6,000
-against as many as usual) or `rate` (of learning, 0.0003 and 0.001 against the usual). Two scenes of each action are
+against as many as usual) or `rate` (of learning, 0.0003 and 0.003 against the usual). Two scenes of each action are
 held out to choose on; the data set's test videos are scored. Results are lines of FOLDER/results.jsonl; the same
 command goes on where it was stopped. Hours: a run for each number of scenes, setting and seed.
 """
@@ -27,7 +27,7 @@ from train.datasets.annotation_records import DataSet
 
 VARIED = ("scenes", "start", "backbone", "negatives", "samples", "rate")
 HELD_OUT = 2  # scenes of each action
-SAMPLES_VARIED, RATES_VARIED = (1500, 6000), (3e-4, 1e-3)
+SAMPLES_VARIED, RATES_VARIED = (1500, 6000), (3e-4, 3e-3)
 FIGURES = ("frame_map", "validation", "recall", "precision", "alarms_per_hour", "minutes")
 
 

@@ -13,7 +13,7 @@ PATIENCE = 3  # of them without a better score
 LONGEST_FILE_NAME = 160  # bytes, of 255; precisions and endings come after it
 LEARN = "train"  # the step that may go on where it was interrupted; the others begin anew
 SCORES, START_SCORES = "scores.json", "start_scores.json"  # files in the folder of a run
-LEARNING_RATE = 3e-3  # of a network that has seen actions; from ImageNet alone that of korsal-train
+LEARNING_RATE = 1e-3  # of a network that has seen actions; from ImageNet alone that of korsal-train
 
 
 @dataclass(frozen=True)

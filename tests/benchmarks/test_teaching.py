@@ -103,7 +103,7 @@ def test_the_curves_have_a_panel_for_each_figure_that_is_known(tmp_path: Path, m
         (Cell(ALL, 0, "shipped"), 60.0),
         (Cell(2, 0, "shipped"), 10.0),
         (Cell(2, 1, "shipped"), 30.0),
-        (Cell(8, 0, "shipped", rate=0.001), 70.0),
+        (Cell(8, 0, "shipped", rate=0.003), 70.0),
     ]:
         results.add(cell.key, {"frame_map": found, "memory": cell.scenes == ALL, **counted})
     teach_plot.draw(results.lines, tmp_path / "curves.png")
@@ -114,6 +114,6 @@ def test_the_curves_have_a_panel_for_each_figure_that_is_known(tmp_path: Path, m
         "ImageNet's weights": [[1, 20]],
         "weights that know other actions, a memory": [[2, 60]],
         "weights that know other actions": [[0, 20]],  # of 10 and 30
-        "weights that know other actions, rate 0.001": [[1, 70]],
+        "weights that know other actions, rate 0.003": [[1, 70]],
     }
     assert told.get_title() == "actions reported"

@@ -84,7 +84,7 @@ def test_without_anything_held_out_nothing_is_chosen_or_scored() -> None:
 
 def test_weights_bring_a_lower_learning_rate_than_imagenet() -> None:
     given = words(PLAN, "train")
-    assert given[given.index("--weights") :][:4] == ["--weights", "start.onnx", "--learning-rate", "0.003"]
+    assert given[given.index("--weights") :][:4] == ["--weights", "start.onnx", "--learning-rate", "0.001"]
     assert "--weights" not in words(replace(PLAN, weights=""), "train")
     assert "--learning-rate" not in words(replace(PLAN, weights=""), "train")
 
