@@ -3,7 +3,7 @@
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -18,16 +18,15 @@ from edge.packages import MissingPackageError
 from edge.terminal import output as terminal
 from edge.terminal import progress
 from edge.terminal.progress import Progress
+from train import checkpoint as checkpoints
 from train import (
-    check,
-    classifier,
     clip_training,
+    commands,
     memory_features,
     precision,
     processes,
     run_losses,
     run_samples,
-    second_look,
     starting_weights,
     train_options,
     train_settings,
@@ -35,7 +34,6 @@ from train import (
     training_step,
     validation,
 )
-from train import checkpoint as checkpoints
 from train.batches import BatchError, Batches
 from train.checkpoint import Checkpoint, CheckpointError
 from train.clips.samples import ClipTrainingSet
@@ -60,7 +58,6 @@ ERRORS = (
 )
 
 
-COMMANDS = {"check": check.main, "classifier": classifier.main, "second-look": second_look.main}
 KEEP_EVERY_S = 600.0  # that much is lost at most when a machine goes off
 
 
@@ -87,8 +84,8 @@ class TrainingSession:
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     words = sys.argv[1:] if arguments is None else arguments
-    if words and words[0] in COMMANDS:
-        return _of_command(COMMANDS[words[0]], words[1:])
+    if words and words[0] in commands.COMMANDS:
+        return commands.run(words[0], words[1:])
     options = train_options.parser().parse_args(words)
     try:
         device = processes.device(options.device)
@@ -113,15 +110,6 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"korsal-train: stopped after {where}; continue with --resume", file=sys.stderr)
         return 128 + stop.signal
     return 0
-
-
-def _of_command(command: Callable[[Sequence[str]], int], words: Sequence[str]) -> int:
-    """The exit status of one of COMMANDS, whose files appear whole or not at all."""
-    try:
-        return command(words)
-    except KeyboardInterrupt:
-        print("korsal-train: stopped", file=sys.stderr)
-        return 130
 
 
 def prepare(
