@@ -1,4 +1,8 @@
-"""What a memory's classifier learns from: its maps at annotated persons, and anywhere in frames that show no action."""
+"""What a memory's classifier learns from: its maps at annotated persons, and in frames that show no action.
+
+There it looks where a person acts before or after, and anywhere. Learnt from any places alone it tells people from the
+rest of the picture, which a detector does better, and less of when they act (docs/accuracy-experiments.md).
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -87,16 +91,14 @@ def examples(
     places = places_of(groups, count)
     parts = []
     for video in videos:
-        found = [
-            *_shown(video, groups, places, memory[video.name]),
-            *_empty(video, groups, count, memory[video.name], random),
-        ]
+        shown = list(_shown(video, groups, places, memory[video.name]))
+        found = [*shown, *_empty(video, groups, count, memory[video.name], shown, random)]
         if found:
             parts.append(_with_maps(found, memory[video.name], sum(group.outputs for group in groups)))
-    shown = sum(len(part[0]) for part in parts)
-    if shown < LEAST:
+    together = sum(len(part[0]) for part in parts)
+    if together < LEAST:
         raise TrainingError(
-            f"the classifier has {shown} of {LEAST} examples that it needs at least; annotate more frames"
+            f"the classifier has {together} of {LEAST} examples that it needs at least; annotate more frames"
         )
     return ClassifierExamples(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
@@ -118,16 +120,32 @@ def _empty(
     groups: Sequence[ActionGroup],
     count: int,
     memory: MemoryFeatures,
+    shown: Sequence[_Example],
     random: np.random.Generator,
 ) -> Iterator[_Example]:
-    """One anywhere in each frame without an action, for each group whose actions were looked for."""
+    """In each frame without an action, for each group whose actions were looked for: at a person, and anywhere.
+
+    The person is one of those `shown` nearest in time, if there are any.
+    """
     looked = _looked_for(video, count)
     frames = _one_a_step(np.flatnonzero(idle(video, video.frames)).tolist(), memory.memory.interval)
     ends = np.cumsum([group.outputs for group in groups])
     for number, group in enumerate(groups):
         if group.none and looked.issuperset(group.labels):
+            none = int(ends[number]) - 1
+            persons = [one for one in shown if one.group == number]
             for frame in frames:
-                yield _Example(frame, random.random(), random.random(), number, int(ends[number]) - 1)
+                if persons:
+                    person = _nearest(persons, frame, random)
+                    yield _Example(frame, person.x, person.y, number, none)
+                yield _Example(frame, random.random(), random.random(), number, none)
+
+
+def _nearest(persons: Sequence[_Example], frame: int, random: np.random.Generator) -> _Example:
+    """One of those nearest to a frame in time."""
+    least = min(abs(one.frame - frame) for one in persons)
+    near = [one for one in persons if abs(one.frame - frame) == least]
+    return near[int(random.integers(len(near)))]
 
 
 def _looked_for(video: VideoAnnotation, count: int) -> frozenset[int]:

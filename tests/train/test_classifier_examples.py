@@ -73,10 +73,25 @@ def test_persons_are_examples_once_a_step(memory: MemoryFeatures) -> None:
 def test_frames_without_an_action_are_examples_of_none(memory: MemoryFeatures) -> None:
     groups = (ActionGroup((0,), True), ActionGroup((1,), True))
     found = examples([video(tube(0, 0, 4), looked_for=(0,))], groups, 2, {"a": memory}, 0)
-    assert found.goal.argmax(dim=1).tolist() == [0, 1, 1]
+    assert found.goal.argmax(dim=1).tolist() == [0, 1, 1, 1, 1]
     both = examples([video()], groups, 2, {"a": memory}, 0)
     assert both.group.tolist() == [0, 0, 0, 1, 1, 1]
     assert both.goal.argmax(dim=1).tolist() == [1, 1, 1, 3, 3, 3]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_none_is_learnt_where_the_nearest_in_time_acts_and_anywhere(memory: MemoryFeatures, turned: bool) -> None:
+    """Two act, one after the other, at either edge; one of another group beside the second; then nobody."""
+    left, right, middle = (0, 0, 2, 240), (318, 0, 320, 240), (160, 0, 161, 240)
+    first, second = (right, left) if turned else (left, right)
+    acts = video(tube(0, 0, 4, first), tube(0, 4, 4, second), tube(1, 4, 4, middle))
+    found = examples([acts], [ActionGroup((0,), True), ActionGroup((1,), True)], 2, {"a": memory}, 0)
+    beside = (found.near - found.whole[:, : MEMORY.features[0]])[:, 0]  # of the picture's middle, in columns
+    assert found.goal.argmax(dim=1).tolist() == [0, 0, 2, 1, 1, 3, 3]
+    assert beside[3] == beside[1] == pytest.approx(-2 if turned else 2, abs=0.01)
+    assert beside[5] == beside[2] != beside[3]
+    assert abs(beside[4]) < 2
+    assert beside[6] != beside[5]
 
 
 def test_too_few_to_learn_from(memory: MemoryFeatures) -> None:
