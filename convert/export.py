@@ -127,6 +127,7 @@ def _graph(checkpoint: Checkpoint) -> onnx.ModelProto:
         both = clip_networks.BothParts(network, manifest).eval()
         graph = onnx_of(both, inputs, (*OUTPUTS, NEWEST_MAP), opset(network))
     onnx_graph.number_tensors(graph)
+    onnx_graph.store_halves(graph)
     return graph
 
 

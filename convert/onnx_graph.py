@@ -3,19 +3,22 @@
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 
+import numpy as np
 import onnx
 from onnx import numpy_helper
 
 DEFORMABLE = "DeformConv"
 PEAKS = "TopK"  # the operator that finds them
 DIGEST_DIGITS = 16
+LEAST_HALVES = 4096  # numbers, for which a node more is worth it
 OFFSET_INPUTS = (2, 4)  # of its inputs, those with offsets and masks
 
 
 def weights_digest(model: onnx.ModelProto) -> str:
     """SHA-256 of the weights of an FP32 model, hexadecimal, shortened; names and order do not matter."""
-    stored = (t for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT)
-    each = sorted(hashlib.sha256(numpy_helper.to_array(tensor).tobytes()).digest() for tensor in stored)
+    stored = (t for t in model.graph.initializer if t.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16))
+    values = (numpy_helper.to_array(tensor).astype(np.float32) for tensor in stored)
+    each = sorted(hashlib.sha256(one.tobytes()).digest() for one in values)
     return hashlib.sha256(b"".join(each)).hexdigest()[:DIGEST_DIGITS]
 
 
@@ -121,6 +124,25 @@ def number_tensors(model: onnx.ModelProto) -> None:
         node.output[:] = [numbers.get(name, name) for name in node.output]
     for value in model.graph.value_info:
         value.name = numbers.get(value.name, value.name)
+
+
+def store_halves(model: onnx.ModelProto) -> None:
+    """Store large weights that FP16 holds exactly in FP16, with a cast behind them, in place: half the room."""
+    casts = []
+    for tensor in model.graph.initializer:
+        value = numpy_helper.to_array(tensor)
+        if value.dtype != np.float32 or value.size < LEAST_HALVES:
+            continue
+        with np.errstate(over="ignore"):
+            half = value.astype(np.float16)
+        if (half == value).all():
+            casts.append(
+                onnx.helper.make_node("Cast", [f"{tensor.name}.half"], [tensor.name], to=onnx.TensorProto.FLOAT)
+            )
+            tensor.CopyFrom(numpy_helper.from_array(half, f"{tensor.name}.half"))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
 
 
 def decoding(model: onnx.ModelProto) -> frozenset[str]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edge.memory_network import ANSWERS, AVERAGE
+from edge.memory_network import ANSWERS, AVERAGE, FEATURES
 from train.datasets.annotation_records import VideoAnnotation, at
 from train.datasets.frame_kinds import idle, known_frames
 from train.memory_features import MemoryFeatures, MemoryVideos
@@ -159,9 +159,10 @@ def _one_a_step(frames: Sequence[int], interval: int) -> list[int]:
 
 def _with_maps(found: Sequence[_Example], memory: MemoryFeatures, outputs: int) -> tuple[Tensor, ...]:
     """The columns of ClassifierExamples."""
-    known = [memory.average(example.frame) for example in found]
-    average, answers = (torch.from_numpy(np.stack([one[name] for one in known])) for name in (AVERAGE, ANSWERS))
-    whole, near = pooled(average, answers)
+    known = [memory.outputs(example.frame) for example in found]
+    whole, near = pooled(
+        *(torch.from_numpy(np.stack([one[name] for one in known])) for name in (FEATURES, AVERAGE, ANSWERS))
+    )
     where = torch.tensor([[0, example.x, 0, example.y] for example in found])
     there = placed(near, map_grids(memory.memory.size)[0], where, (1, 1), memory.memory.size)
     goal = torch.zeros(len(found), outputs)

@@ -54,9 +54,12 @@ def _loss(answer: Tensor, groups: Tensor, group: Tensor, goal: Tensor) -> Tensor
 def _take_inputs_as_they_are(
     classifier: MemoryClassifier, of_whole: tuple[Tensor, Tensor], of_near: tuple[Tensor, Tensor]
 ) -> None:
-    """Put the scaling of the inputs, mean and spread (C,) of each, into the first layers."""
+    """Put the scaling of the inputs, mean and spread (C,) of each, into the first layers.
+
+    FP16 then holds their weights exactly, so that an exported file needs half the room for them.
+    """
     bias = classifier.whole.bias
     assert bias is not None
     for layer, (mean, spread) in ((classifier.whole, of_whole), (classifier.near, of_near)):
-        layer.weight /= spread[:, None, None]
+        layer.weight.copy_((layer.weight / spread[:, None, None]).half())
         bias -= layer.weight[:, :, 0, 0] @ mean

@@ -23,7 +23,7 @@ from train import memory_weights, processes
 from train.augment import Augmentation
 from train.datasets.packed_video import REMEDY, FrameError, PackedVideo
 from train.networks import movinet
-from train.networks.memory_step import MemoryStep, averages
+from train.networks.memory_step import KEPT, MemoryStep, averages
 from train.networks.movinet import MoViNet
 
 INTERVAL = 4  # frames: near the five a second that MoViNet was trained at
@@ -52,14 +52,19 @@ class MemoryFeatures:
         They are those of the newest frame that the network saw until then. Raises FrameError.
         """
         found = {PLACEMENT: placement(augmentation.matrix, self.size, input_size)}
-        for path, names in self._files():
-            found |= self._row(path, names, frame) if remembers else self._zeros(names)
+        if remembers:
+            return found | self.outputs(frame)
+        for _, names in self._files():
+            found |= self._zeros(names)
         return found
 
-    def average(self, frame: int) -> dict[str, NDArray[np.float32]]:
-        """AVERAGE and ANSWERS at the newest frame that the network saw until then, by name. Raises FrameError."""
-        assert self.averages is not None
-        return self._row(self.averages, (AVERAGE, ANSWERS), frame)
+    def outputs(self, frame: int) -> dict[str, NDArray[np.float32]]:
+        """What the network gave at the newest frame that it saw until then, by name, without the batch.
+
+        Raises FrameError.
+        """
+        rows = [self._row(path, names, frame) for path, names in self._files()]
+        return {name: values for row in rows for name, values in row.items()}
 
     def _files(self) -> Iterator[tuple[Path, tuple[str, ...]]]:
         yield self.path, (FEATURES, TAP)
@@ -111,7 +116,8 @@ def with_answers(step: MemoryStep, known: MemoryVideos) -> MemoryVideos:
     Raises FrameError.
     """
     assert step.classifier is not None
-    ending = f".{digest(step.classifier.state_dict())[:16]}.averages"  # of another classifier it is another file
+    told = digest(step.classifier.state_dict())[:16]
+    ending = f".{told}.{KEPT:g}.averages"  # of another classifier, or over other steps, it is another file
     found = {}
     for name, video in progress.track(known.items(), "averaging", "video", len(known)):
         memory = replace(video.memory, answers=step.answers)

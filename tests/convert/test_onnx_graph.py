@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from convert.onnx_graph import number_tensors, share_constants
+from convert.onnx_graph import LEAST_HALVES, number_tensors, share_constants, store_halves, weights_digest
 
 
 def constant(name: str, value: float) -> onnx.NodeProto:
@@ -71,3 +71,21 @@ def test_short_names_change_no_answer_and_no_name_that_is_asked_for() -> None:
     assert [*model.graph.node[1].output, *model.graph.node[2].output] == ["1", "y"]
     assert model.graph.node[1].name == "sum"
     assert answer(model) == [14.0]
+
+
+def test_large_weights_that_fp16_holds_take_half_the_room_and_the_answer_stays() -> None:
+    """Of three large weights one has too many digits, one is too large; the fourth is small."""
+    exact = np.random.default_rng(0).standard_normal(LEAST_HALVES).astype(np.float16).astype(np.float32)
+    held = {"a": exact, "b": exact + np.float32(1e-6), "c": exact * np.float32(1e6), "d": exact[: LEAST_HALVES - 1]}
+    nodes = [helper.make_node("ReduceSum", [name], [f"sum_{name}"]) for name in held]
+    nodes.append(helper.make_node("Sum", ["x", *(f"sum_{name}" for name in held)], ["y"]))
+    model = graph(nodes, ["y"])
+    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in held.items())
+    before, digest, size = answer(model), weights_digest(model), model.ByteSize()
+    store_halves(model)
+    stored = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    assert [name for name, kind in stored.items() if kind == onnx.TensorProto.FLOAT16] == ["a.half"]
+    assert size - model.ByteSize() > 1.9 * LEAST_HALVES
+    onnx.checker.check_model(model, full_check=True)
+    assert answer(model) == before
+    assert weights_digest(model) == digest

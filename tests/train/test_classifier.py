@@ -134,7 +134,7 @@ def test_what_it_reads_is_what_the_pipeline_gives_it(folder: Path) -> None:
     known = run.validation[0].frames.memory[video.name]
     assert len(seen) == FRAMES
     for index, inputs in enumerate(seen):
-        for name, expected in known.average(index).items():
+        for name, expected in known.outputs(index).items():
             np.testing.assert_allclose(inputs[name][0], expected, rtol=0.02, atol=0.05)  # frames are kept as JPEG
 
 

@@ -31,12 +31,19 @@ def video(*tubes: GroundTruthTube, looked_for: tuple[int, ...] | None = None, na
 
 @pytest.fixture
 def memory(tmp_path: Path) -> MemoryFeatures:
-    """Of the steps 0, 1 and 2: an average whose columns are 0 to 5, plus ten times the step; answers of -1."""
+    """Of the steps 0, 1 and 2: an average whose columns are 0 to 5, plus ten times the step; answers of -1.
+
+    The newest map is the same, mirrored.
+    """
     steps = FRAMES // MEMORY.interval
     maps = np.arange(6, dtype=np.float16) + 10 * np.arange(steps, dtype=np.float16)[:, None, None, None]
-    rows = [np.concatenate([np.broadcast_to(one, MEMORY.features).ravel(), -np.ones(ANSWERS)]) for one in maps]
-    np.stack(rows).astype(np.float16).tofile(tmp_path / "maps")
-    return MemoryFeatures(tmp_path / "none", MEMORY, SIZE, tmp_path / "maps")
+    for name, columns, beside in (
+        ("maps", maps[..., ::-1], np.zeros(MEMORY.tap)),
+        ("averages", maps, -np.ones(ANSWERS)),
+    ):
+        rows = [np.concatenate([np.broadcast_to(one, MEMORY.features).ravel(), beside.ravel()]) for one in columns]
+        np.stack(rows).astype(np.float16).tofile(tmp_path / name)
+    return MemoryFeatures(tmp_path / "maps", MEMORY, SIZE, tmp_path / "averages")
 
 
 def test_each_data_set_is_a_group_and_those_with_a_common_label_one() -> None:
@@ -68,6 +75,7 @@ def test_persons_are_examples_once_a_step(memory: MemoryFeatures) -> None:
     torch.testing.assert_close(found.whole[:, 0], torch.tensor([2.5, 12.5, 22.5, 22.5]))
     assert (found.near[:3, 0] < found.whole[:3, 0]).all()
     assert found.near[3, 0] > found.whole[3, 0]
+    torch.testing.assert_close((found.near[:, 0] + found.near[:, -1]) / 2, found.whole[:, 0])  # the newest map's
 
 
 def test_frames_without_an_action_are_examples_of_none(memory: MemoryFeatures) -> None:
@@ -86,7 +94,7 @@ def test_none_is_learnt_where_the_nearest_in_time_acts_and_anywhere(memory: Memo
     first, second = (right, left) if turned else (left, right)
     acts = video(tube(0, 0, 4, first), tube(0, 4, 4, second), tube(1, 4, 4, middle))
     found = examples([acts], [ActionGroup((0,), True), ActionGroup((1,), True)], 2, {"a": memory}, 0)
-    beside = (found.near - found.whole[:, : MEMORY.features[0]])[:, 0]  # of the picture's middle, in columns
+    beside = found.near[:, 0] - found.whole[:, 0]  # the picture's middle, in columns
     assert found.goal.argmax(dim=1).tolist() == [0, 0, 2, 1, 1, 3, 3]
     assert beside[3] == beside[1] == pytest.approx(-2 if turned else 2, abs=0.01)
     assert beside[5] == beside[2] != beside[3]
@@ -108,11 +116,12 @@ def test_it_learns_what_maps_tell() -> None:
     maps = 3 * torch.rand(4096, MEMORY.features[0], generator=torch.Generator().manual_seed(3))
     maps[torch.arange(4096), which] += 9
     whole = torch.cat([maps, torch.zeros(4096, ANSWERS)], dim=1)
-    found = ClassifierExamples(whole, maps, which // 2, torch.eye(4)[which])
+    near = torch.cat([maps, maps], dim=1)
+    found = ClassifierExamples(whole, near, which // 2, torch.eye(4)[which])
     made = MemoryClassifier(MEMORY, (0, 1, 2), (2, 2))
     classifier_training.learn(made, found, seed=0)
     with torch.inference_mode():
-        answer = made.answer(whole[:, :, None, None], maps[:, :, None, None])[:, :, 0, 0]
+        answer = made.answer(whole[:, :, None, None], near[:, :, None, None])[:, :, 0, 0]
     within = torch.where(torch.arange(4) // 2 == which[:, None] // 2, answer, -torch.inf)
     assert (within.argmax(dim=1) == which).float().mean() > 0.95
     assert not made.training

@@ -192,7 +192,8 @@ class LiteDetector(nn.Module):
         size, offset = self.box(x).split(2, dim=1)
         heatmap = self.heatmap(x)
         if self.classifier is not None and maps:
-            _, _, placement, average, answers = maps
-            heatmap = heatmap + self.classifier(average, answers, placement, (int(x.shape[2]), int(x.shape[3])))
+            newest, _, placement, average, answers = maps
+            cells = int(x.shape[2]), int(x.shape[3])
+            heatmap = heatmap + self.classifier(newest, average, answers, placement, cells)
         size, offset = torch.exp(size.clamp(max=MAX_LOG_SIZE)), torch.sigmoid(offset)
         return Heads(heatmap, size, offset, (x, *features[1:3]))

@@ -2,7 +2,8 @@
 
 What is special about it: a detector that learns together with a memory takes from it what separates the training
 videos, and no more; learnt alone, on maps that no training has touched, it tells much more about other videos
-(docs/accuracy-experiments.md). It reads the average of the last steps' maps, and what MoViNet itself answers to that.
+(docs/accuracy-experiments.md). It reads the average of the last steps' maps, what MoViNet itself answers to that, and
+around a place the newest map beside it, for what has just changed tells when an action begins and ends.
 Actions that one data set annotates are told from each other, and from none of them where it has frames without any; of
 actions of two data sets nothing is known about each other. It only ever lowers a score: by `gain` times the logarithm
 of an action's probability.
@@ -27,7 +28,7 @@ DROPPED = 0.5  # share of its inputs, and of what it makes of them, while it lea
 
 
 class MemoryClassifier(nn.Module):
-    """AVERAGE (B, C, h, w) and ANSWERS (B, n) to (B, classes, rows, columns), which is added to logits.
+    """FEATURES and AVERAGE (B, C, h, w) and ANSWERS (B, n) to (B, classes, rows, columns), which is added to logits.
 
     `groups`: how many outputs belong to each group, of which one is meant at a time; `places`: each action's output. A
     group may have one more, for none of its actions.
@@ -45,14 +46,16 @@ class MemoryClassifier(nn.Module):
         self.register_buffer("groups", torch.tensor(groups))
         self.register_buffer("gain", torch.zeros(len(places)))
         self.whole = nn.Conv2d(channels + answers, HIDDEN, 1)
-        self.near = nn.Conv2d(channels, HIDDEN, 1, bias=False)
+        self.near = nn.Conv2d(2 * channels, HIDDEN, 1, bias=False)
         self.last = nn.Conv2d(HIDDEN, sum(groups), 1)
         self._slices = tuple(int(count) for count in groups)
         self.dropout, self.hidden_dropout = nn.Dropout(DROPPED), nn.Dropout(DROPPED)
 
-    def forward(self, average: Tensor, answers: Tensor, placement: Tensor, cells: tuple[int, int]) -> Tensor:
+    def forward(
+        self, newest: Tensor, average: Tensor, answers: Tensor, placement: Tensor, cells: tuple[int, int]
+    ) -> Tensor:
         """What to add at `cells` (rows, columns) of the detector's heatmaps."""
-        whole, near = pooled(average, answers)
+        whole, near = pooled(newest, average, answers)
         of_groups = self.answer(whole, near).split(self._slices, dim=1)
         probability = torch.cat([torch.softmax(one, dim=1) for one in of_groups], dim=1)[:, self.places]
         there = placed(probability, map_grids(self.size)[0], placement, cells, self.size)
@@ -65,9 +68,12 @@ class MemoryClassifier(nn.Module):
         return logits
 
 
-def pooled(average: Tensor, answers: Tensor) -> tuple[Tensor, Tensor]:
-    """What is seen of a map (B, C, h, w): its mean with the answers, (B, C + n, 1, 1); the means around each cell."""
-    near = F.avg_pool2d(average, AROUND, 1, AROUND // 2, count_include_pad=False)
+def pooled(newest: Tensor, average: Tensor, answers: Tensor) -> tuple[Tensor, Tensor]:
+    """What is seen of two maps (B, C, h, w) and answers (B, n): (B, C + n, 1, 1) and (B, 2 C, h, w).
+
+    The mean of the average with the answers, and the means around each cell of the average and of the newest map.
+    """
+    near = F.avg_pool2d(torch.cat([average, newest], dim=1), AROUND, 1, AROUND // 2, count_include_pad=False)
     return torch.cat([average.mean(dim=(2, 3), keepdim=True), answers[:, :, None, None]], dim=1), near
 
 
@@ -79,8 +85,9 @@ def of_weights(weights: Mapping[str, Any], memory: MemoryNetwork, classes: int) 
     held = [weights.get(f"{PREFIX}{name}") for name in ("places", "groups")]
     if held == [None, None]:
         return None
-    if not memory.answers:
-        raise ValueError("the classifier is of an earlier version, which read no answers; learn it again")
+    near = weights.get(f"{PREFIX}near.weight")
+    if not memory.answers or (isinstance(near, Tensor) and near.shape[1:2] == memory.features[:1]):
+        raise ValueError("the classifier is of an earlier version, which read less; learn it again")
     places, groups = map(_numbers, held)
     if len(places) != classes:
         raise ValueError("the classifier is of other actions")

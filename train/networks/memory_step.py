@@ -1,7 +1,7 @@
 """One picture of each stream through MoViNet: what a memory's file does, and what stands for it in torch.
 
-With MoViNet's own classifier it also gives out its answers, of the average of its last map. Older steps count half as
-much for each that followed; before the first one there is nothing to average.
+With MoViNet's own classifier it also gives out its answers, of the average of its last map. Each step counts KEPT times
+as much as the one after it; before the first one there is nothing to average.
 """
 
 import torch
@@ -11,7 +11,7 @@ from edge.memory_network import ANSWERS, AVERAGE, FEATURES, TAP
 from train.networks.movinet import CLASSES, Classifier, MoViNet, map_grids, memory_shapes
 from train.networks.movinet import FEATURES as CHANNELS
 
-KEPT = 0.5  # of the average, at each step
+KEPT = 0.8  # of the average, at each step: half of it is of the last three steps, half a second of video
 
 
 class MemoryStep(nn.Module):

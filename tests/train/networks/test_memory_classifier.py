@@ -27,10 +27,11 @@ def classifier(gain: float = 1.0) -> MemoryClassifier:
     return made
 
 
-def seen() -> tuple[Tensor, Tensor]:
-    """An average and answers."""
+def seen() -> tuple[Tensor, Tensor, Tensor]:
+    """A newest map, an average and answers."""
     generator = torch.Generator().manual_seed(1)
-    return 6 * torch.rand(1, *MEMORY.features, generator=generator), torch.randn(1, CLASSES, generator=generator)
+    newest, average = 6 * torch.rand(2, 1, *MEMORY.features, generator=generator)
+    return newest, average, torch.randn(1, CLASSES, generator=generator)
 
 
 def probabilities(added: Tensor) -> Tensor:
@@ -68,7 +69,8 @@ def test_a_detector_adds_it_to_its_logits() -> None:
     torch.manual_seed(0)
     detector = LiteDetector(len(PLACES), 3, memory=MEMORY).eval()
     image = torch.randn(1, 3, HEIGHT, WIDTH)
-    maps = torch.rand(1, *MEMORY.features), torch.randn(1, *MEMORY.tap), EVERYWHERE, *seen()
+    newest, average, answers = seen()
+    maps = newest, torch.randn(1, *MEMORY.tap), EVERYWHERE, average, answers
     before = detector(image, *maps)
     detector.classifier = classifier(0.5)
     after = detector(image, *maps)
@@ -92,8 +94,14 @@ def test_weights_tell_what_it_is() -> None:
 
 
 def test_a_memory_without_answers_has_none() -> None:
-    with pytest.raises(ValueError, match="an earlier version, which read no answers; learn it again"):
+    with pytest.raises(ValueError, match="an earlier version, which read less; learn it again"):
         of_weights(weights(), replace(MEMORY, answers=0), len(PLACES))
+
+
+def test_one_that_read_the_average_alone_is_refused() -> None:
+    near = classifier().near.weight[:, : MEMORY.features[0]]
+    with pytest.raises(ValueError, match="an earlier version, which read less; learn it again"):
+        of_weights(weights(**{"near.weight": near}), MEMORY, len(PLACES))
 
 
 @pytest.mark.parametrize(
