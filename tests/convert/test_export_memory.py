@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -82,7 +83,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory, calibrated: tuple[str, ...]
 
 
 def with_classifier(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
-    """Its weights with those of an untrained classifier of the memory, which tells its actions from none of them."""
+    """Its weights with those of an untrained classifier of the memory, which tells its actions from none of them.
+
+    FP16 holds them, as after learning.
+    """
     network, memory = checkpoints.detector(checkpoint), checkpoint.manifest.memory
     assert isinstance(network, LiteDetector)
     assert memory is not None
@@ -90,6 +94,8 @@ def with_classifier(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
     network.classifier = MemoryClassifier(memory, range(count), (count + 1,))
     network.classifier.gain.fill_(0.5)
+    for layer in (network.classifier.whole, network.classifier.near):
+        layer.weight.data.copy_(layer.weight.half())
     return network.state_dict()
 
 
@@ -122,6 +128,12 @@ def test_the_manifest_names_the_file_of_the_memory(folder: Path) -> None:
     assert memory is not None
     assert (known, known == memory) == (replace(memory, sha256="", parts=()), False)
     assert list(folder.glob("memory-*.onnx")) == [memory_of(folder / "a.onnx")]
+
+
+def test_the_classifier_takes_half_the_room(folder: Path) -> None:
+    stored = {one.name: one.data_type for one in onnx_file.read(folder / "a.onnx")[0].graph.initializer}
+    for layer in ("whole", "near"):
+        assert stored[f"detector.classifier.{layer}.weight.half"] == onnx.TensorProto.FLOAT16
 
 
 def test_it_answers_as_torch_wherever_the_frame_lies(folder: Path) -> None:

@@ -10,7 +10,8 @@ from tests.support.paths import ROOT
 
 SHIPPED = (
     *("config.toml", "demo/basketball.mp4", "docs/event.schema.json"),
-    *("models/korsal-lite-ucf24x5-jhmdb21.onnx", "models/memory-57a0db37c262cf22.onnx", "models/README.md"),
+    *("models/korsal-lite-ucf24x5-jhmdb21.onnx", "models/README.md"),
+    *(f"models/{one.name}" for one in (ROOT / "models").glob("memory-*.onnx")),
     "models/korsal-actor.onnx",
     *(f"models/korsal-lite-ucf24x5-jhmdb21-{ending}.onnx" for ending in ("fp16", "int8", "int8-fp16", "int8-cpu")),
 )
