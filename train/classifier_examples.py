@@ -4,6 +4,7 @@ There it looks where a person acts before or after, and anywhere. Learnt from an
 rest of the picture, which a detector does better, and less of when they act (docs/accuracy-experiments.md).
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -142,10 +143,14 @@ def _empty(
 
 
 def _nearest(persons: Sequence[_Example], frame: int, random: np.random.Generator) -> _Example:
-    """One of those nearest to a frame in time."""
-    least = min(abs(one.frame - frame) for one in persons)
-    near = [one for one in persons if abs(one.frame - frame) == least]
-    return near[int(random.integers(len(near)))]
+    """One of those nearest in time; their frames rise."""
+    after = bisect_left(persons, frame, key=lambda one: one.frame)
+    beside = {one.frame for one in persons[max(after - 1, 0) : after + 1]}
+    least = min(abs(one - frame) for one in beside)
+    first, last = bisect_left(persons, frame - least, key=lambda one: one.frame), after
+    while last < len(persons) and persons[last].frame <= frame + least:
+        last += 1
+    return persons[int(random.integers(first, last))]
 
 
 def _looked_for(video: VideoAnnotation, count: int) -> frozenset[int]:
