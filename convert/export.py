@@ -28,13 +28,14 @@ from edge.terminal.progress import Progress
 from edge.text import TextError, decode_utf8
 from train import checkpoint as checkpoints
 from train.checkpoint import Checkpoint
-from train.networks import deformable
+from train.networks import deformable, memory_classifier
 from train.networks.deformable import DeformableConvolution
 from train.networks.yowo import clip_networks
 
 DEFAULT_FRAMES = 32  # frames to compare with
 MAP_TOLERANCE = 1e-3  # of a clip's map, of its largest value
 _RANGES = {FEATURES: (0, 6), TAP: (-40, 40), AVERAGE: (0, 6), ANSWERS: (-20, 20)}  # of noise; a placement: 0 to 1
+CLASSIFIER = f"detector.{memory_classifier.PREFIX}"  # the names of a memory's classifier's weights in a graph
 UNCHANGED: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -127,7 +128,7 @@ def _graph(checkpoint: Checkpoint) -> onnx.ModelProto:
         both = clip_networks.BothParts(network, manifest).eval()
         graph = onnx_of(both, inputs, (*OUTPUTS, NEWEST_MAP), opset(network))
     onnx_graph.number_tensors(graph)
-    onnx_graph.store_halves(graph)
+    onnx_graph.store_halves(graph, CLASSIFIER)
     return graph
 
 

@@ -10,7 +10,6 @@ from onnx import numpy_helper
 DEFORMABLE = "DeformConv"
 PEAKS = "TopK"  # the operator that finds them
 DIGEST_DIGITS = 16
-LEAST_HALVES = 4096  # numbers, for which a node more is worth it
 OFFSET_INPUTS = (2, 4)  # of its inputs, those with offsets and masks
 
 
@@ -126,20 +125,21 @@ def number_tensors(model: onnx.ModelProto) -> None:
         value.name = numbers.get(value.name, value.name)
 
 
-def store_halves(model: onnx.ModelProto) -> None:
-    """Store large weights that FP16 holds exactly in FP16, with a cast behind them, in place: half the room."""
+def store_halves(model: onnx.ModelProto, prefix: str) -> None:
+    """Store in FP16 what FP16 holds exactly of the weights so named, with a cast behind each, in place: half the room.
+
+    Not for layers that are to be quantised: a quantiser takes no weights from a cast.
+    """
     casts = []
     for tensor in model.graph.initializer:
-        value = numpy_helper.to_array(tensor)
-        if value.dtype != np.float32 or value.size < LEAST_HALVES:
-            continue
-        with np.errstate(over="ignore"):
-            half = value.astype(np.float16)
-        if (half == value).all():
-            casts.append(
-                onnx.helper.make_node("Cast", [f"{tensor.name}.half"], [tensor.name], to=onnx.TensorProto.FLOAT)
-            )
-            tensor.CopyFrom(numpy_helper.from_array(half, f"{tensor.name}.half"))
+        name, value = tensor.name, numpy_helper.to_array(tensor)
+        if name.startswith(prefix) and value.dtype == np.float32:
+            with np.errstate(over="ignore"):
+                half = value.astype(np.float16)
+            if (half == value).all():
+                stored, to = f"{name}.half", onnx.TensorProto.FLOAT
+                casts.append(onnx.helper.make_node("Cast", [stored], [name], name=f"{name}.cast", to=to))
+                tensor.CopyFrom(numpy_helper.from_array(half, stored))
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from convert.onnx_graph import LEAST_HALVES, number_tensors, share_constants, store_halves, weights_digest
+from convert.onnx_graph import number_tensors, share_constants, store_halves, weights_digest
 
 
 def constant(name: str, value: float) -> onnx.NodeProto:
@@ -73,19 +73,19 @@ def test_short_names_change_no_answer_and_no_name_that_is_asked_for() -> None:
     assert answer(model) == [14.0]
 
 
-def test_large_weights_that_fp16_holds_take_half_the_room_and_the_answer_stays() -> None:
-    """Of three large weights one has too many digits, one is too large; the fourth is small."""
-    exact = np.random.default_rng(0).standard_normal(LEAST_HALVES).astype(np.float16).astype(np.float32)
-    held = {"a": exact, "b": exact + np.float32(1e-6), "c": exact * np.float32(1e6), "d": exact[: LEAST_HALVES - 1]}
+def test_named_weights_that_fp16_holds_take_half_the_room_and_the_answer_stays() -> None:
+    """Of three such weights one has too many digits and one is too large; the fourth has another name."""
+    exact = np.random.default_rng(0).standard_normal(4096).astype(np.float16).astype(np.float32)
+    held = {"a.b": exact, "a.c": exact + np.float32(1e-6), "a.d": exact * np.float32(1e6), "b": exact}
     nodes = [helper.make_node("ReduceSum", [name], [f"sum_{name}"]) for name in held]
     nodes.append(helper.make_node("Sum", ["x", *(f"sum_{name}" for name in held)], ["y"]))
     model = graph(nodes, ["y"])
     model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in held.items())
     before, digest, size = answer(model), weights_digest(model), model.ByteSize()
-    store_halves(model)
+    store_halves(model, "a.")
     stored = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
-    assert [name for name, kind in stored.items() if kind == onnx.TensorProto.FLOAT16] == ["a.half"]
-    assert size - model.ByteSize() > 1.9 * LEAST_HALVES
+    assert [name for name, kind in stored.items() if kind == onnx.TensorProto.FLOAT16] == ["a.b.half"]
+    assert size - model.ByteSize() > 1.9 * len(exact)
     onnx.checker.check_model(model, full_check=True)
     assert answer(model) == before
     assert weights_digest(model) == digest
