@@ -8,10 +8,11 @@ import pytest
 
 from tests.support.paths import ROOT
 
+[MEMORY] = (ROOT / "models").glob("memory-*.onnx")
 SHIPPED = (
     *("config.toml", "demo/basketball.mp4", "docs/event.schema.json"),
     *("models/korsal-lite-ucf24x5-jhmdb21.onnx", "models/README.md"),
-    *(f"models/{one.name}" for one in (ROOT / "models").glob("memory-*.onnx")),
+    f"models/{MEMORY.name}",
     "models/korsal-actor.onnx",
     *(f"models/korsal-lite-ucf24x5-jhmdb21-{ending}.onnx" for ending in ("fp16", "int8", "int8-fp16", "int8-cpu")),
 )
