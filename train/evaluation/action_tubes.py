@@ -79,7 +79,7 @@ class Segmentation:
 
     min_score: float = 0.02
     level: float = 0.8
-    noise_factor: float = 1.5
+    noise_factor: float = 2.0
     min_noise: float = 0.3  # of a logit
     max_evidence: float = 2.0
     change_cost: float = 10.0

@@ -1,5 +1,6 @@
 """Pure. Recall, precision and false alarms of events, and the start scores that are best by these."""
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -72,7 +73,9 @@ def best_start_scores(
     counts: Sequence[Sequence[EventCounts]],
     background: Sequence[Sequence[EventCounts]] | None = None,
 ) -> tuple[float | None, ...]:
-    """For each label the start score with the best F-score of its events, the highest of equals.
+    """For each label the start score with the best F-score of its events, of equals the middle one, the higher of two.
+
+    So there is as much room below it, for an action whose scores are lower elsewhere, as above it for other things.
 
     `counts` holds for each of `scores` the counts of each label, `background` those in videos without any action. A
     score at which an event of the label is published there is ruled out, unless no other recalls an action: then these
@@ -83,10 +86,10 @@ def best_start_scores(
         false = [by_label[label].events for by_label in background] if background else [0] * len(scores)
         recalling = [place for place in range(len(scores)) if counts[place][label].recalled]
         silent = [place for place in recalling if not false[place]]
-        ranked = [
-            (_f_score(_beside(counts[place][label], false[place])), scores[place]) for place in silent or recalling
-        ]
-        chosen.append(max(ranked)[1] if ranked else None)
+        judged = {scores[place]: _f_score(_beside(counts[place][label], false[place])) for place in silent or recalling}
+        best = max(judged.values(), default=0.0)
+        equals = [score for score, found in judged.items() if found == best]
+        chosen.append(statistics.median_high(equals) if equals else None)
     return tuple(chosen)
 
 

@@ -53,7 +53,7 @@ def run_tubes(scores: Any, averages: Any = None, undetected: Any = (), **setting
     ],
 )
 def test_the_typical_length_decides_where_the_score_does_not(length: Any, expected: Any) -> None:
-    story = [0.366] * 15 + [0.5] * 40 + [0.366] * 15  # 0.55 of a logit, where 0.45 are forgiven
+    story = [0.33] * 15 + [0.5] * 40 + [0.33] * 15  # 0.7 of a logit, where 0.6 are forgiven
     assert parts(story, lengths=(length,), change_cost=4.0) == expected
     assert parts(story, lengths=(None, length, length), change_cost=4.0) == [(0, 69)]  # those of other actions
 
@@ -135,7 +135,7 @@ def test_the_usual_level_is_that_of_the_remembered_frames() -> None:
     assert parts(story, memory=150) == [(0, 149), (350, 409)]
 
 
-@pytest.mark.parametrize("length", [None, usual(20, 0.35), usual(38, 0.35), usual(60, 0.35)])
+@pytest.mark.parametrize("length", [None, usual(30, 0.35), usual(38, 0.35), usual(60, 0.35)])
 @pytest.mark.parametrize("rest", [100, 300])
 def test_what_follows_a_final_action_is_no_action_by_itself(length: Any, rest: Any) -> None:
     """Long rest makes it the usual level; an action again is found again, as long as it may be."""
@@ -176,23 +176,23 @@ def test_a_person_whose_average_never_reaches_the_minimum_did_not_act() -> None:
 
 
 def test_a_fall_within_the_noise_is_no_end() -> None:
-    """The same fall of 0.85 logits in somebody steady, and in somebody whose every frame differs by as much."""
-    steady = [0.5] * 40 + [0.3] * 40
+    """The same fall of one logit in somebody steady, and in somebody whose every frame differs by as much."""
+    steady = [0.6] * 40 + [0.35] * 40
     assert parts(steady) == [(0, 39)]
     wavering = [score + (0.2 if frame % 2 else -0.2) for frame, score in enumerate(steady)]
     assert parts(wavering) == [(0, 79)]
 
 
 def test_noisy_scores_may_fall_by_their_noise() -> None:
-    """Logits of ±1 in turn differ by 2 from frame to frame: a noise of √2, so that 2.17 may be lost, and not 2.7."""
+    """Logits of ±1 in turn differ by 2 from frame to frame: a noise of √2, so that 2.89 may be lost, and not 3.6."""
     logits = np.array([1, -1] * 20)
-    for fall, expected in ((1.9, [(0, 79)]), (2.7, [(0, 40)])):  # the 41st is a high one
+    for fall, expected in ((2.6, [(0, 79)]), (3.6, [(0, 40)])):  # the 41st is a high one
         scores = 1 / (1 + np.exp(-np.concatenate([logits, logits - fall])))
         assert parts(scores.tolist(), averages=[0.5] * 80) == expected
 
 
 def test_of_three_frames_half_a_logit_is_taken_for_noise() -> None:
-    # 0.33 is 0.7 of a logit below 0.5; half a logit and the least noise allow for 0.87, the least alone for 0.45
+    # 0.33 is 0.7 of a logit below 0.5; half a logit and the least noise allow for 1.17, the least alone for 0.6
     assert parts([0.5, 0.5, 0.33], averages=[0.5] * 3, change_cost=0) == [(0, 2)]
 
 
@@ -202,13 +202,13 @@ def test_the_level_is_that_of_the_averages() -> None:
 
 
 def test_faint_scores_are_separated_too() -> None:
-    assert parts([0.03] * 20 + [0.08] * 40, min_score=0.05) == [(20, 59)]
+    assert parts([0.02] * 20 + [0.08] * 40, min_score=0.05) == [(20, 59)]
 
 
 def test_a_steady_score_may_fall_a_little() -> None:
-    # 0.45 of a logit, 1.5 times the least noise, lies between 0.5 and 0.39: log(0.39 / 0.61) = -0.45
-    assert parts([0.5] * 40 + [0.4] * 80, change_cost=0.1, level=0.9) == [(0, 119)]
-    assert parts([0.5] * 40 + [0.37] * 80, change_cost=0.1, level=0.9) == [(0, 39)]
+    # 0.6 of a logit, twice the least noise, lies between 0.5 and 0.354: log(0.354 / 0.646) = -0.6
+    assert parts([0.5] * 40 + [0.36] * 80, change_cost=0.1, level=0.9) == [(0, 119)]
+    assert parts([0.5] * 40 + [0.34] * 80, change_cost=0.1, level=0.9) == [(0, 39)]
 
 
 def test_one_frame_has_no_more_than_the_maximum_evidence() -> None:

@@ -26,6 +26,8 @@ SCORES = (0.1, 0.2, 0.3)
         ((scored(9, 9), scored(8, 2), scored(2, 0)), 0.2),
         ((scored(9, 9), scored(8, 4), scored(5, 0)), 0.3),  # fewer, but all right; of equal weight 0.2 would win
         ((scored(9, 1), scored(9, 1), scored(1, 9)), 0.2),  # the higher of equals
+        ((scored(9, 1), scored(9, 1), scored(9, 1)), 0.2),  # the middle one
+        ((scored(9, 1), scored(1, 9), scored(9, 1)), 0.3),
         ((scored(0, 9), scored(0, 0), scored(0, 0)), None),
     ],
 )

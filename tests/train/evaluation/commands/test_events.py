@@ -55,12 +55,13 @@ def test_chosen_scores_are_printed_by_action(capsys: pytest.CaptureFixture[str])
     alone = chosen()
     assert alone.keys() == {"Run"}
     assert events("found.npz --data a.xml --rate 10 --choose out.json --quiet street.npz --quiet-rate 10") == 0
-    assert chosen() == alone  # which the street does not reach
+    beside_street = chosen()["Run"]
+    assert alone["Run"] < beside_street  # the middle of those that the street does not reach
     assert "Run: " in capsys.readouterr().out
     assert events("found.npz --data a.xml --rate 10 --start-scores out.json") == 0
     left_out, _, _, run, both, following = capsys.readouterr().out.splitlines()
     assert left_out.endswith("left out: the model's Jump, which own data does not annotate.")
-    assert run.split()[:5] == ["Run", f"{alone['Run']:g}", "1", "100.0", "%"]
+    assert run.split()[:5] == ["Run", f"{beside_street:g}", "1", "100.0", "%"]
     assert both.split()[:4] == ["all", "1", "100.0", "%"]
     assert following == "Next: korsal-convert export best.pt -o mine.onnx --start-scores out.json"
 
@@ -69,10 +70,8 @@ def test_no_score_below_the_least_is_chosen() -> None:
     words = "found.npz --data a.xml --rate 10 --choose out.json"
     assert events(words) == 0
     alone = chosen()["Run"]
-    assert events(f"{words} --least {alone:g}") == 0
-    assert chosen()["Run"] == alone
     assert events(f"{words} --least {alone + 0.02:g}") == 0
-    assert chosen().get("Run", 1) > alone
+    assert chosen()["Run"] > alone
 
 
 def test_events_of_actions_that_the_data_does_not_annotate_are_neither_right_nor_wrong(
