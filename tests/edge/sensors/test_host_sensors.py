@@ -1,5 +1,4 @@
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +7,6 @@ import psutil
 import pytest
 
 from edge.sensors import host_sensors
-from tests.support.waiting import wait_for
 
 
 def test_this_machine_is_read() -> None:
@@ -54,33 +52,49 @@ def test_open_files_and_threads_are_counted() -> None:
     assert 10 < after["memory_mib"] < 100_000
 
 
+CHILDREN_OVER_TIME = """
+import json, subprocess, sys, time
+from edge.sensors.host_sensors import process_usage
+
+def children():
+    return process_usage()["children"]
+
+counts = [children()]
+with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+    counts.append(children())
+    child.stdin.write(b"\\n")
+counts.append(children())
+print(json.dumps(counts))
+"""
+
+
 def test_children_are_counted_apart() -> None:
-    subprocess.run([sys.executable, "-c", ""], check=True)  # reaps what other tests left
-    before = children()
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-        wait_for(lambda: children()["count"] == before["count"] + 1, "the child to be counted")
-        assert children()["memory_mib"] > before["memory_mib"]
-        assert child.stdin is not None
-        child.stdin.close()
-    assert children()["count"] == before["count"]
+    # in a process of its own: in this one, children of other tests end at any time
+    script = subprocess.run(
+        [sys.executable, "-c", CHILDREN_OVER_TIME], check=True, capture_output=True, text=True, timeout=60
+    )
+    before, during, after = json.loads(script.stdout)
+    assert [one["count"] for one in (before, during, after)] == [0, 1, 0]
+    assert during["memory_mib"] > 0
+
+
+CHILDREN_OF_CHILDREN = """
+import os, subprocess, sys
+from pathlib import Path
+from edge.sensors import host_sensors
+
+if sys.argv[1:]:
+    host_sensors.PROC = Path(sys.argv[1])
+    (host_sensors.PROC / str(os.getpid()) / "task" / "1").mkdir(parents=True)
+child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'])"
+with subprocess.Popen([sys.executable, "-c", child], stdin=subprocess.PIPE) as first:
+    while host_sensors.process_usage()["children"]["count"] != 2:
+        pass
+    first.stdin.write(b"\\n")
+"""
 
 
 @pytest.mark.parametrize("kernel", ["", "without CONFIG_PROC_CHILDREN"])
-def test_children_of_children_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernel: str) -> None:
-    if kernel:
-        (tmp_path / str(os.getpid()) / "task" / "1").mkdir(parents=True)
-        monkeypatch.setattr(host_sensors, "PROC", tmp_path)
-    script = "import subprocess, sys; input(); subprocess.run([sys.executable, '-c', 'input()'])"
-    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE) as child:
-        before = children()["count"]  # after the start, which reaps what other tests left
-        assert child.stdin is not None
-        child.stdin.write(b"\n")
-        child.stdin.flush()
-        wait_for(lambda: children()["count"] == before + 1, "the second to be counted")
-        child.stdin.close()
-
-
-def children() -> dict[str, float]:
-    found = host_sensors.process_usage()["children"]
-    assert isinstance(found, dict)
-    return found
+def test_children_of_children_are_found(tmp_path: Path, kernel: str) -> None:
+    proc = [str(tmp_path)] if kernel else []
+    subprocess.run([sys.executable, "-c", CHILDREN_OF_CHILDREN, *proc], check=True, timeout=60)
