@@ -53,7 +53,7 @@ def test_open_files_and_threads_are_counted() -> None:
 
 
 CHILDREN_OVER_TIME = """
-import json, subprocess, sys, time
+import json, subprocess, sys
 from edge.sensors.host_sensors import process_usage
 
 def children():

@@ -138,7 +138,7 @@ def test_the_usual_level_is_that_of_the_remembered_frames() -> None:
 @pytest.mark.parametrize("length", [None, usual(30, 0.35), usual(38, 0.35), usual(60, 0.35)])
 @pytest.mark.parametrize("rest", [100, 300])
 def test_what_follows_a_final_action_is_no_action_by_itself(length: Any, rest: Any) -> None:
-    """Long rest makes it the usual level; an action again is found again, as long as it may be."""
+    """Long rest makes it the usual level; an action again is found again, up to twice its typical length."""
     once = [0.06] * 20 + [0.6] * 60 + [0.06] * rest
     assert parts(once, lengths=(length,)) == [(20, 79)]
     assert parts(once + [0.6] * 60 + [0.06] * rest, lengths=(length,)) == [(20, 79), (80 + rest, 139 + rest)]
